@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refinfer.kernels.kernel import Refusal, require
-from refinfer.kernels.layout import INT16, INT32, POINTER, Member, When, struct
+from refinfer.kernels.layout import ENUM, INT32, POINTER, Member, When, struct
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 
@@ -11,7 +11,7 @@ USE_TFLM_COMPRESSION = "USE_TFLM_COMPRESSION"
 """The macro of builds that can read compressed weights; the PyPI wheel of tflite-micro is one."""
 
 PADDING_VALUES = struct("TfLitePaddingValues", width=INT32, height=INT32, width_offset=INT32, height_offset=INT32)
-EVAL_TENSOR = struct("TfLiteEvalTensor", data=POINTER, dims=POINTER, type=INT32)
+EVAL_TENSOR = struct("TfLiteEvalTensor", data=POINTER, dims=POINTER, type=ENUM)
 
 
 def in_compression_builds(member: Member) -> When:

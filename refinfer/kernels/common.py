@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct as bytes_struct
+from typing import TypeVar
+
 from refinfer.kernels.kernel import Refusal, require
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Member, When, struct
 from refinfer.schema.enums import TensorType
@@ -60,6 +63,38 @@ def output_at(node: Node, position: int) -> Tensor:
     return node.outputs[position]
 
 
+Options = TypeVar("Options")
+
+
+def options_of(node: Node, table: type[Options]) -> Options:
+    """The node's options, or the defaults of `table` where the file stores none: zeros, as the parser leaves them."""
+    return node.options if isinstance(node.options, table) else table()
+
+
+def integers(tensor: Tensor, read_as: TensorType | None = None) -> tuple[int, ...]:
+    """The values of a constant integer tensor.
+
+    Kernels that do not ask for the type before they read it are said so by `read_as`; raises Refusal where that would
+    read past the end.
+    """
+    code = INTEGER_CODES.get(tensor.type if read_as is None else read_as)
+    if code is None or tensor.data is None:
+        raise Refusal(f"no constant integers: {tensor.type.name}", tensor)
+    count = tensor.elements
+    require(len(tensor.data) >= count * bytes_struct.calcsize(code), f"too short to be read as {count} integers", tensor)
+    return bytes_struct.unpack_from(f"<{count}{code}", tensor.data)
+
+
+def first_scale(tensor: Tensor) -> float:
+    """TfLiteTensor.params.scale: that of the first slice, 0 without quantization."""
+    return tensor.quantization.scale[0] if tensor.quantization is not None and is_affine(tensor) else 0.0
+
+
+def first_zero_point(tensor: Tensor) -> int:
+    """TfLiteTensor.params.zero_point: that of the first slice, 0 without quantization."""
+    return tensor.quantization.zero_point[0] if tensor.quantization is not None and is_affine(tensor) else 0
+
+
 def is_affine(tensor: Tensor) -> bool:
     """Whether TFLM gives the tensor quantization parameters: both a scale and a zero point are stored.
 
@@ -85,6 +120,29 @@ def require_type(tensor: Tensor, *types: TensorType) -> None:
     require(tensor.type in types, f"type {tensor.type.name} is not supported; it may be {names}", tensor)
 
 
+def require_arity(node: Node, inputs: int, outputs: int) -> None:
+    """Refuse a node with another number of inputs (absent ones count) or outputs."""
+    require(len(node.inputs) == inputs, f"{len(node.inputs)} inputs; it takes {inputs}")
+    require(len(node.outputs) == outputs, f"{len(node.outputs)} outputs; it gives {outputs}")
+
+
+def require_rank(tensor: Tensor, rank: int) -> None:
+    """Refuse a tensor of another number of dimensions."""
+    require(len(tensor.shape) == rank, f"{len(tensor.shape)} dimensions; it takes {rank}", tensor)
+
+
+def require_constant(tensor: Tensor, name: str) -> None:
+    """Refuse a tensor whose value is not in the file."""
+    require(tensor.data is not None, f"Non-constant >{name}< tensor is not supported", tensor)
+
+
+INTEGER_CODES = {
+    TensorType.INT8: "b",
+    TensorType.UINT8: "B",
+    TensorType.INT16: "h",
+    TensorType.INT32: "i",
+    TensorType.INT64: "q",
+}
 TYPE_SIZES = {
     TensorType.BOOL: 1,
     TensorType.INT4: 1,

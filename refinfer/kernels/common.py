@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct as bytes_struct
+from collections.abc import Iterator
 from typing import TypeVar
 
-from refinfer.kernels.kernel import Refusal, require
+from refinfer.kernels.kernel import Persistent, Refusal, Request, Reshaped, require
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Member, When, struct
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -83,6 +84,12 @@ def integers(tensor: Tensor, read_as: TensorType | None = None) -> tuple[int, ..
     count = tensor.elements
     require(len(tensor.data) >= count * bytes_struct.calcsize(code), f"too short to be read as {count} integers", tensor)
     return bytes_struct.unpack_from(f"<{count}{code}", tensor.data)
+
+
+def writable_dims(tensor: Tensor, shape: tuple[int, ...]) -> Iterator[Request]:
+    """The kernel keeps the tensor's dims in memory of its own, as long as the file's, and writes `shape` there."""
+    yield Persistent("dims", int_array_bytes(len(tensor.shape)), "kernel_util.cc: CreateWritableTensorDimsWithCopy")
+    yield Reshaped(tensor, shape)
 
 
 def first_scale(tensor: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""The errors of refinfer, by whose fault it is: the bytes, the model, or what we can do.
+"""The errors of refinfer, by whose fault it is: the bytes, the model, what we can do, or the caller.
 
 Each message stands alone: it holds the place, what was found and what was expected. The command line prints
 nothing else.
@@ -19,3 +19,7 @@ class GraphError(RefinferError):
 
 class UnsupportedNode(RefinferError):
     """The model is sound, but an operator of it cannot be run by the runtime in question."""
+
+
+class UsageError(RefinferError):
+    """What was asked for does not exist or makes no sense: a board, a target, an option."""

@@ -1,0 +1,12 @@
+"""The arena of TensorFlow Lite for Microcontrollers, to the byte: Graph → Buffers → Offsets → Report.
+
+`allocate.py` is TFLM's sequence of allocations, `lifetimes.py` and `planner.py` lay out the head, `arena.py` finds
+the sizes that work, `targets.py` lists the builds, `report.py` is what comes out. Standard library alone.
+"""
+
+from refinfer.simulator.allocate import Refused
+from refinfer.simulator.report import Report
+from refinfer.simulator.simulate import find_target, simulate_graph
+from refinfer.simulator.targets import TARGETS, Target
+
+__all__ = ["TARGETS", "Refused", "Report", "Target", "find_target", "simulate_graph"]

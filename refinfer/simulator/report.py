@@ -1,0 +1,167 @@
+"""What a simulation tells: frozen values, and one documented JSON form of them (docs/json.md).
+
+All sizes are bytes. Nothing here computes; `simulate` fills it in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from refinfer.simulator.allocate import PlannedBuffer, Refused
+from refinfer.simulator.targets import Target
+
+SCHEMA = 1
+"""The version of the JSON form: it grows when a field changes its meaning or goes, not when one is added."""
+
+
+class ModelInfo(NamedTuple):
+    """Which file was looked at."""
+
+    name: str
+    nbytes: int
+    sha256: str
+
+
+class Arena(NamedTuple):
+    """The totals of an arena.
+
+    `used` is what `arena_used_bytes()` reports, head + tail, in an arena whose size is a multiple of 16. `minimum` is
+    the smallest arena in which the model loads and runs rightly: the number to write down as kTensorArenaSize, if the
+    arena starts at a multiple of 16. `merely_passes` is smaller in the rare case that TFLM's own checks already let a
+    smaller arena through, in which it then overwrites its own temporary memory; else it equals `minimum`.
+    `bound_by` says which step sets the minimum.
+    """
+
+    used: int
+    head: int
+    tail: int
+    minimum: int
+    merely_passes: int
+    bound_by: str
+
+
+class Category(NamedTuple):
+    """A line of TFLM's own report: bytes taken with padding, bytes asked for, number of things."""
+
+    used: int
+    requested: int
+    count: int
+
+
+class Allocation(NamedTuple):
+    """One tail allocation. `used` is `nbytes` plus the padding that its alignment cost; the sum of all is the tail."""
+
+    what: str
+    nbytes: int
+    align: int
+    used: int
+    category: str | None
+    subgraph: int | None
+    op: int | None
+    tensor: int | None
+    source: str
+
+
+class Peak(NamedTuple):
+    """The first step at which the most bytes live at once: that operator, its subgraph, and the buffers alive."""
+
+    step: int
+    subgraph: int | None
+    op: int | None
+    name: str
+    nbytes: int
+    buffers: tuple[int, ...]  # indices into Report.buffers
+
+
+class Step(NamedTuple):
+    """A tick of TFLM's clock: the operator that runs, and the bytes alive while it does."""
+
+    subgraph: int | None
+    op: int | None
+    name: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Where every byte of the arena goes, for one model on one target.
+
+    `refusal` is set when TFLM loads the model but fails in Invoke: the numbers are then those of an arena that is
+    allocated in vain. `lower_bound` is what no plan of the head can undercut without overlapping buffers.
+    """
+
+    model: ModelInfo
+    target: Target
+    arena: Arena
+    categories: Mapping[str, Category]
+    allocations: tuple[Allocation, ...]
+    buffers: tuple[PlannedBuffer, ...]
+    steps: tuple[Step, ...]
+    peak: Peak | None
+    lower_bound: int
+    refusal: Refused | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-ready dicts and lists; the fields are documented in docs/json.md."""
+        return {
+            "schema": SCHEMA,
+            "model": self.model._asdict(),
+            "target": target_to_dict(self.target),
+            "arena": self.arena._asdict(),
+            "categories": {name: category._asdict() for name, category in self.categories.items()},
+            "allocations": [allocation._asdict() for allocation in self.allocations],
+            "buffers": [_buffer_to_dict(buffer) for buffer in self.buffers],
+            "steps": [step._asdict() for step in self.steps],
+            "peak": self.peak._asdict() if self.peak else None,
+            "lower_bound": self.lower_bound,
+            "refusal": refusal_to_dict(self.refusal) if self.refusal else None,
+        }
+
+    def to_json(self) -> str:
+        """The report as JSON text."""
+        return json.dumps(self.to_dict(), indent=2)
+
+
+def target_to_dict(target: Target) -> dict[str, Any]:
+    """A target as JSON-ready values."""
+    return {
+        "name": target.name,
+        "summary": target.summary,
+        "kernels": target.kernels,
+        "tflm": target.tflm,
+        "recording": target.recording,
+        "verified": target.verified,
+    }
+
+
+def refusal_to_dict(refusal: Refused) -> dict[str, Any]:
+    """A refusal as JSON-ready values."""
+    node, tensor = refusal.node, refusal.tensor
+    return {
+        "when": refusal.when,
+        "reason": refusal.reason,
+        "subgraph": node.subgraph if node else None,
+        "op": node.index if node else None,
+        "name": node.name if node else None,
+        "tensor": tensor.index if tensor else None,
+        "tensor_name": tensor.name if tensor else None,
+    }
+
+
+def _buffer_to_dict(planned: PlannedBuffer) -> dict[str, Any]:
+    tensor, node, buffer = planned.tensor, planned.node, planned.buffer
+    return {
+        "what": planned.what,
+        "subgraph": (tensor or node).subgraph,  # type: ignore[union-attr]  # one of the two is set
+        "tensor": tensor.index if tensor else None,
+        "op": node.index if node else None,
+        "bytes": planned.nbytes,
+        "planned_bytes": buffer.nbytes,
+        "first": buffer.first,
+        "last": buffer.last,
+        "offset": planned.offset,
+        "offline": buffer.offset is not None,
+    }

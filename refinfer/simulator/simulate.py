@@ -1,0 +1,120 @@
+"""Graph → Report: allocate, plan, and tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from refinfer.schema.errors import UsageError
+from refinfer.schema.graph import Graph
+from refinfer.simulator.allocate import Allocated, PlannedBuffer, allocate, refused_by_invoke
+from refinfer.simulator.arena import Move, Section, smallest_passing, smallest_safe, tail_used
+from refinfer.simulator.planner import live_bytes
+from refinfer.simulator.report import Allocation, Arena, Category, ModelInfo, Peak, Report, Step
+from refinfer.simulator.targets import TARGETS, Target
+
+
+def simulate_graph(graph: Graph, target: Target, model: ModelInfo) -> Report:
+    """The arena of `graph` on `target`.
+
+    Raises Refused (an UnsupportedNode) where TFLM refuses the model before Invoke.
+    """
+    allocated = allocate(graph, target)
+    live = live_bytes([each.buffer for each in allocated.buffers])
+    steps = tuple(_steps(allocated, live))
+    return Report(
+        model=model,
+        target=target,
+        arena=_arena(allocated.moves),
+        categories=_categories(allocated.moves),
+        allocations=tuple(_allocations(allocated.moves)),
+        buffers=allocated.buffers,
+        steps=steps,
+        peak=_peak(steps, allocated.buffers),
+        lower_bound=max(live, default=0),
+        refusal=refused_by_invoke(graph),
+    )
+
+
+def find_target(name: str) -> Target:
+    """The target of that name; raises UsageError, which tells the names, if there is none."""
+    if name not in TARGETS:
+        raise UsageError(f"unknown target {name!r}; the targets are {', '.join(TARGETS)}")
+    return TARGETS[name]
+
+
+def _arena(moves: Sequence[Move]) -> Arena:
+    head = next(move.nbytes for move in reversed(moves) if move.section is Section.HEAD)
+    tail = sum(allocation.used for allocation in _allocations(moves))
+    need = smallest_safe(moves)
+    return Arena(
+        used=head + tail,
+        head=head,
+        tail=tail,
+        minimum=need.nbytes,
+        merely_passes=smallest_passing(moves, need.nbytes),
+        bound_by=_reason(need.move),
+    )
+
+
+def _reason(move: Move) -> str:
+    """In words, which step needs the most room."""
+    match move.section:
+        case Section.PLAN:
+            return f"{move.what}, while the graph is laid out"
+        case Section.TEMP if move.op is not None:
+            return f"temporary tensors while operator {move.op} of subgraph {move.subgraph} is prepared"
+        case Section.TAIL if move.op is not None:
+            return f"{move.what} of operator {move.op} beside the temporary tensors of its Prepare"
+        case Section.TEMP:
+            return f"{move.what}, while the graph is laid out"
+        case _:
+            return "head + tail, once everything is allocated"
+
+
+def _allocations(moves: Sequence[Move]) -> Iterator[Allocation]:
+    """The tail, allocation by allocation, in an arena whose size is a multiple of 16."""
+    used_before = 0
+    for move, used in zip(moves, tail_used(moves), strict=True):
+        if move.section is Section.TAIL:
+            yield Allocation(
+                what=move.what,
+                nbytes=move.nbytes,
+                align=move.align,
+                used=used - used_before,
+                category=move.category,
+                subgraph=move.subgraph,
+                op=move.op,
+                tensor=move.tensor,
+                source=move.source,
+            )
+            used_before = used
+
+
+def _categories(moves: Sequence[Move]) -> dict[str, Category]:
+    """The lines of TFLM's own report, in the order in which it first allocates for them."""
+    totals: dict[str, Category] = {}
+    counts = (move.count for move in moves if move.section is Section.TAIL)
+    for allocation, count in zip(_allocations(moves), counts, strict=True):
+        if allocation.category is not None:
+            used, requested, counted = totals.get(allocation.category, Category(0, 0, 0))
+            totals[allocation.category] = Category(
+                used + allocation.used, requested + allocation.nbytes, counted + count
+            )
+    return totals
+
+
+def _steps(allocated: Allocated, live: Sequence[int]) -> Iterator[Step]:
+    for step, node in enumerate(allocated.lifetimes.steps):
+        nbytes = live[step] if step < len(live) else 0
+        if node is None:
+            yield Step(None, None, "inputs" if step == 0 else "entering a subgraph", nbytes)
+        else:
+            yield Step(node.subgraph, node.index, node.name, nbytes)
+
+
+def _peak(steps: Sequence[Step], buffers: Sequence[PlannedBuffer]) -> Peak | None:
+    if not buffers:
+        return None
+    step = max(range(len(steps)), key=lambda step: steps[step].nbytes)
+    alive = tuple(i for i, each in enumerate(buffers) if each.buffer.first <= step <= each.buffer.last)
+    return Peak(step, steps[step].subgraph, steps[step].op, steps[step].name, steps[step].nbytes, alive)

@@ -55,7 +55,7 @@ clean:  ## remove the environment and all that tools left
 	@'$(or $(PYTHON),python3)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo 'Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3' >&2; exit 2; }
 	@echo "Creating .venv with $$('$(PYTHON)' --version)"
-	@'$(PYTHON)' -m venv --clear .venv >/dev/null \
-		|| { '$(PYTHON)' -m venv --clear --without-pip .venv && '$(PYTHON)' -m pip --python $(BIN)/python install --quiet pip; } \
+	@'$(PYTHON)' -m venv .venv >/dev/null \
+		|| { '$(PYTHON)' -m venv --without-pip .venv && '$(PYTHON)' -m pip --python $(BIN)/python install --quiet pip; } \
 		|| { echo 'No environment without venv and pip; on Debian: apt install python3-venv' >&2; exit 2; }
 	@touch $@

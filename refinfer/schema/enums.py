@@ -1,7 +1,6 @@
 """Every enum of the schema, with the schema's names and numbers, in the schema's order.
 
-Source: tensorflow/compiler/mlir/lite/schema/schema.fbs. Its unions are in `options.py` and `tables.py`, where the tables
-that they choose between stand. A number that is not here is a FormatError where it is read.
+Source: tensorflow/compiler/mlir/lite/schema/schema.fbs. A number that is not here is a FormatError where it is read.
 """
 
 from __future__ import annotations

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import struct as bytes_struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from refinfer.kernels.kernel import Persistent, Refusal, Request, Reshaped, require
-from refinfer.kernels.layout import ENUM, INT32, POINTER, Member, When, struct
+from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, Member, When, struct
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 
 USE_TFLM_COMPRESSION = "USE_TFLM_COMPRESSION"
 """The macro of builds that can read compressed weights; the PyPI wheel of tflite-micro is one."""
+
+NDEBUG = "NDEBUG"
+"""The macro of release builds, in which a failed TFLITE_DCHECK goes unnoticed; TFLM's Makefile does not define it."""
 
 PADDING_VALUES = struct("TfLitePaddingValues", width=INT32, height=INT32, width_offset=INT32, height_offset=INT32)
 EVAL_TENSOR = struct("TfLiteEvalTensor", data=POINTER, dims=POINTER, type=ENUM)
@@ -82,7 +85,9 @@ def integers(tensor: Tensor, read_as: TensorType | None = None) -> tuple[int, ..
     if code is None or tensor.data is None:
         raise Refusal(f"no constant integers: {tensor.type.name}", tensor)
     count = tensor.elements
-    require(len(tensor.data) >= count * bytes_struct.calcsize(code), f"too short to be read as {count} integers", tensor)
+    require(
+        len(tensor.data) >= count * bytes_struct.calcsize(code), f"too short to be read as {count} integers", tensor
+    )
     return bytes_struct.unpack_from(f"<{count}{code}", tensor.data)
 
 
@@ -109,6 +114,11 @@ def is_affine(tensor: Tensor) -> bool:
     """
     quantization = tensor.quantization
     return quantization is not None and len(quantization.scale) > 0 and len(quantization.zero_point) > 0
+
+
+def require_in_debug(build: Build, condition: bool, reason: str, tensor: Tensor | None = None) -> None:
+    """TFLITE_DCHECK: unless `condition` holds, a debug build aborts and a release build goes on."""
+    require(condition or NDEBUG in build.defines, f"{reason} (debug builds abort)", tensor)
 
 
 def require_affine(tensor: Tensor) -> None:
@@ -138,9 +148,39 @@ def require_rank(tensor: Tensor, rank: int) -> None:
     require(len(tensor.shape) == rank, f"{len(tensor.shape)} dimensions; it takes {rank}", tensor)
 
 
+def require_shape(tensor: Tensor, expected: tuple[int, ...]) -> None:
+    """Refuse another shape."""
+    require(tensor.shape == expected, f"shape {tensor.shape}; {expected} was expected", tensor)
+
+
+def require_same_shape(first: Tensor, second: Tensor) -> None:
+    """Refuse two tensors of different shapes."""
+    require(first.shape == second.shape, f"shape {second.shape}; {first.shape} was expected", second)
+
+
 def require_constant(tensor: Tensor, name: str) -> None:
     """Refuse a tensor whose value is not in the file."""
     require(tensor.data is not None, f"Non-constant >{name}< tensor is not supported", tensor)
+
+
+def switch_on_input(message: str, *types: TensorType, position: int = 0) -> Callable[[Node], None]:
+    """An Invoke that can take `types` at an input; `message` is what TFLM prints of another, {} for its name."""
+
+    def invoke(node: Node) -> None:
+        tensor = input_at(node, position)
+        require(tensor.type in types, message.format(tensor.type.name), tensor)
+
+    return invoke
+
+
+def switch_on_output(message: str, *types: TensorType) -> Callable[[Node], None]:
+    """As `switch_on_input`, for the output."""
+
+    def invoke(node: Node) -> None:
+        tensor = output_at(node, 0)
+        require(tensor.type in types, message.format(tensor.type.name), tensor)
+
+    return invoke
 
 
 INTEGER_CODES = {

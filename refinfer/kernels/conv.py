@@ -12,18 +12,22 @@ from refinfer.kernels.common import (
     in_compression_builds,
     input_at,
     optional_input,
+    options_of,
     output_at,
     require_affine,
+    require_rank,
     require_same_type,
-    require_type,
 )
 from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, struct
-from refinfer.schema.enums import TensorType
+from refinfer.kernels.quantization import require_convolution_quantization
+from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor
+from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions
 
 INPUT, FILTER, BIAS = 0, 1, 2
 CONV_CHANNEL_AXIS, DEPTHWISE_CHANNEL_AXIS = 0, 3  # of the filter: OHWI and 1HWO
+HYBRID = "Hybrid models are not supported on TFLite Micro."
 
 CONV_PARAMS = struct(
     "TfLiteConvParams",
@@ -68,30 +72,36 @@ def prepare_conv(node: Node, build: Build) -> Iterator[Request]:
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
     yield from temps(y, x, weights)
     require_same_type(x, y)
-    require((x.type, weights.type) in CONV_TYPES, "Hybrid models are not supported on TFLite Micro.", weights)
+    require((x.type, weights.type) in CONV_TYPES, HYBRID, weights)
+    require_images(x, weights, y)
     yield from per_channel_arrays(weights, CONV_CHANNEL_AXIS, "conv_common.cc: ConvPrepare")
     if x.type != TensorType.FLOAT32:
         require_scales(weights, CONV_CHANNEL_AXIS)
-    yield from prepare_op_data(node, CONV_CHANNEL_AXIS)
+    activation = options_of(node, Conv2DOptions).fused_activation_function
+    yield from prepare_op_data(node, activation, CONV_CHANNEL_AXIS)
     if weights.type == TensorType.INT4:
         yield unpacked_filter(weights, "conv_common.cc: ConvPrepare")
 
 
 def prepare_depthwise(node: Node, build: Build) -> Iterator[Request]:
-    """[depthwise_conv_common.cc: DepthwiseConvPrepare]"""
+    """[depthwise_conv_common.cc: DepthwiseConvPrepare] asks for the filter's type later than CONV_2D."""
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
     yield from temps(y, x, weights)
+    require_images(x, weights, y)
     yield from per_channel_arrays(weights, DEPTHWISE_CHANNEL_AXIS, "depthwise_conv_common.cc: DepthwiseConvPrepare")
     if x.type == TensorType.INT8:
         require_scales(weights, DEPTHWISE_CHANNEL_AXIS)
-    require(
-        x.type == weights.type or (x.type, weights.type) in CONV_TYPES,
-        "Hybrid models are not supported on TFLite Micro.",
-        weights,
-    )
+    require(x.type == weights.type or (x.type, weights.type) in CONV_TYPES, HYBRID, weights)
     if weights.type == TensorType.INT4:
         yield unpacked_filter(weights, "depthwise_conv_common.cc: DepthwiseConvPrepare")
-    yield from prepare_op_data(node, DEPTHWISE_CHANNEL_AXIS)
+    activation = options_of(node, DepthwiseConv2DOptions).fused_activation_function
+    yield from prepare_op_data(node, activation, DEPTHWISE_CHANNEL_AXIS)
+
+
+def require_images(*tensors: Tensor) -> None:
+    """Prepare reads the four dimensions of an image without asking, and Invoke asserts that there are four."""
+    for tensor in tensors:
+        require_rank(tensor, 4)
 
 
 def per_channel_arrays(weights: Tensor, channel_axis: int, source: str) -> Iterator[Request]:
@@ -106,15 +116,15 @@ def unpacked_filter(weights: Tensor, source: str) -> Request:
     return Scratch("filter_buffer_index", weights.elements, source)
 
 
-def prepare_op_data(node: Node, channel_axis: int) -> Iterator[Request]:
+def prepare_op_data(node: Node, activation: ActivationFunctionType, channel_axis: int) -> Iterator[Request]:
     """[conv_common.cc: CalculateOpDataConv] looks at the same tensors a second time, while the first look lasts."""
     require(len(node.inputs) in (2, 3), f"{len(node.inputs)} inputs; it takes 2 or 3")
     require(len(node.outputs) == 1, f"{len(node.outputs)} outputs; it gives 1")
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
-    yield from temps(x, weights, optional_input(node, BIAS), y)
+    bias = optional_input(node, BIAS)
+    yield from temps(x, weights, bias, y)
     if x.type != TensorType.FLOAT32:
-        require_affine(x)
-        require_per_channel(x, weights, weights.shape[channel_axis])
+        require_convolution_quantization(x, weights, bias, y, activation, weights.shape[channel_axis])
 
 
 def require_scales(weights: Tensor, channel_axis: int) -> None:
@@ -125,35 +135,24 @@ def require_scales(weights: Tensor, channel_axis: int) -> None:
     require(scales in (1, channels), f"{scales} scales for {channels} channels", weights)
 
 
-def require_per_channel(x: Tensor, weights: Tensor, channels: int) -> None:
-    """What per-channel quantization presumes [kernel_util.cc: PopulateConvolutionQuantizationParams]."""
-    require_affine(weights)
-    quantization = weights.quantization
-    assert quantization is not None
-    if len(quantization.scale) == 1:
-        return
-    require_type(x, TensorType.INT8, TensorType.INT16)
-    require_type(weights, TensorType.INT8, TensorType.INT4)
-    axis = quantization.quantized_dimension
-    require(
-        0 <= axis < len(weights.shape) and len(quantization.scale) == channels == weights.shape[axis],
-        f"{len(quantization.scale)} scales along dimension {axis} for {channels} channels",
-        weights,
-    )
-
-
 def invoke_conv(node: Node) -> None:
     """[conv.cc: ConvEval] takes what Prepare let through, but is particular about the bias of int16."""
     bias = optional_input(node, BIAS)
     if input_at(node, INPUT).type == TensorType.INT16 and bias is not None:
-        require_type(bias, TensorType.INT32, TensorType.INT64)
+        known = bias.type in (TensorType.INT32, TensorType.INT64)
+        require(known, f"Bias type {bias.type.name} not supported.", bias)
 
 
 def invoke_depthwise(node: Node) -> None:
     """[depthwise_conv.cc: DepthwiseConvEval]"""
     x, weights = input_at(node, INPUT), input_at(node, FILTER)
-    require_type(x, TensorType.FLOAT32, TensorType.INT8, TensorType.INT16)
-    require((x.type, weights.type) in CONV_TYPES, f"filter type {weights.type.name} for input type {x.type.name}", weights)
+    known = x.type in (TensorType.FLOAT32, TensorType.INT8, TensorType.INT16)
+    require(known, f"Input type {x.type.name} not supported.", x)
+    require(
+        (x.type, weights.type) in CONV_TYPES,
+        f"Filter type {weights.type.name} for input type {x.type.name} not supported.",
+        weights,
+    )
 
 
 CONV_TYPES = {

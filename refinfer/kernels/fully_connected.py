@@ -1,0 +1,119 @@
+"""FULLY_CONNECTED.
+
+Sources: tensorflow/lite/micro/kernels/fully_connected.h, fully_connected_common.cc, fully_connected.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from refinfer.kernels.common import (
+    first_zero_point,
+    in_compression_builds,
+    input_at,
+    is_affine,
+    optional_input,
+    options_of,
+    output_at,
+    require_in_debug,
+    require_same_type,
+    require_type,
+    switch_on_input,
+)
+from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, op_data, require, temps
+from refinfer.kernels.layout import BOOL, ENUM, INT32, POINTER, Build, struct
+from refinfer.kernels.quantization import (
+    require_activation_range,
+    require_convolution_multiplier,
+    require_per_channel,
+)
+from refinfer.schema.enums import TensorType
+from refinfer.schema.graph import Node, Tensor
+from refinfer.schema.options import FullyConnectedOptions
+
+INPUT, FILTER, BIAS = 0, 1, 2
+
+FULLY_CONNECTED_PARAMS = struct(
+    "TfLiteFullyConnectedParams",
+    activation=ENUM,
+    weights_format=ENUM,
+    keep_num_dims=BOOL,
+    asymmetric_quantize_inputs=BOOL,
+    quantized_bias_type=ENUM,
+)
+OP_DATA_FULLY_CONNECTED = struct(
+    "OpDataFullyConnected",
+    output_multiplier=INT32,
+    output_shift=INT32,
+    output_activation_min=INT32,
+    output_activation_max=INT32,
+    input_quantized_index=INT32,
+    input_zero_point=INT32,
+    filter_zero_point=INT32,
+    output_zero_point=INT32,
+    filter_buffer_index=INT32,
+    per_channel_output_multiplier=POINTER,
+    per_channel_output_shift=POINTER,
+    is_per_channel=BOOL,
+    weights_scratch_index=in_compression_builds(INT32),
+    bias_scratch_index=in_compression_builds(INT32),
+)
+
+
+def prepare(node: Node, build: Build) -> Iterator[Request]:
+    """[fully_connected.cc: FullyConnectedPrepare]"""
+    x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
+    yield from temps(x, weights, optional_input(node, BIAS), y)
+    require_same_type(x, y)
+    require(
+        weights.type in FILTER_TYPES.get(x.type, TensorType),
+        f"Input type: {x.type.name} with filter type: {weights.type.name} not supported.",
+        weights,
+    )
+    if weights.type == TensorType.INT4:
+        yield Scratch("filter_buffer_index", weights.elements, "fully_connected.cc: FullyConnectedPrepare")
+    if x.type != TensorType.FLOAT32:
+        yield from prepare_op_data(node, build)
+
+
+def prepare_op_data(node: Node, build: Build) -> Iterator[Request]:
+    """[fully_connected_common.cc: CalculateOpDataFullyConnected]"""
+    x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
+    if is_per_channel(weights):
+        yield from per_channel_arrays(x, weights)
+    else:
+        require_convolution_multiplier(x, weights, optional_input(node, BIAS), y)
+    zero_point = first_zero_point(weights)
+    require_in_debug(build, zero_point == 0, f"zero point {zero_point}; a filter's must be 0", weights)
+    require_activation_range(y, options_of(node, FullyConnectedOptions).fused_activation_function)
+
+
+def is_per_channel(weights: Tensor) -> bool:
+    """Whether the filter has more than one scale."""
+    return weights.quantization is not None and is_affine(weights) and len(weights.quantization.scale) > 1
+
+
+def per_channel_arrays(x: Tensor, weights: Tensor) -> Iterator[Request]:
+    """A multiplier and a shift for each scale of the filter."""
+    assert weights.quantization is not None
+    require_type(x, TensorType.INT8, TensorType.INT16)
+    require(weights.type != TensorType.INT4, "INT4 may have one scale only", weights)
+    channels = len(weights.quantization.scale)
+    require_per_channel(weights, channels)
+    source = "fully_connected_common.cc: CalculateOpDataFullyConnected"
+    yield Persistent("per_channel_output_multiplier", 4 * channels, source)
+    yield Persistent("per_channel_output_shift", 4 * channels, source)
+
+
+FILTER_TYPES = {  # other inputs get through Prepare with any filter, and no further
+    TensorType.FLOAT32: (TensorType.FLOAT32,),
+    TensorType.INT8: (TensorType.INT8, TensorType.INT4),
+    TensorType.INT16: (TensorType.INT8,),
+}
+
+FULLY_CONNECTED = Kernel(
+    init=op_data(OP_DATA_FULLY_CONNECTED, "fully_connected.cc: FullyConnectedInit"),
+    prepare=prepare,
+    invoke=switch_on_input("Input type {} not supported.", *FILTER_TYPES),
+    parameters=FULLY_CONNECTED_PARAMS,
+)

@@ -6,6 +6,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests import corpus
+
 ON_A_BUILD_SERVER = "CI" in os.environ
 
 settings.register_profile(
@@ -17,3 +19,8 @@ settings.register_profile(
 )
 settings.register_profile("fast", settings.get_profile("refinfer"), max_examples=10)
 settings.load_profile("refinfer")
+
+
+def pytest_report_header() -> str:
+    """Say which of the real models this run looks at."""
+    return corpus.describe()

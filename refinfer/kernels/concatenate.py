@@ -18,9 +18,12 @@ from refinfer.kernels.common import (
     require_constant,
     require_same_type,
     require_type,
+    switch_on_input,
+    switch_on_output,
 )
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, POINTER, Build, Repeated, struct
+from refinfer.kernels.quantization import require_zero_point
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import ConcatenationOptions
@@ -63,7 +66,7 @@ def prepare_concatenation(node: Node, build: Build) -> Iterator[Request]:
         require_same_type(x, each)
         require_concatenable(each, y)
     if x.type == TensorType.INT16:
-        require_symmetric(y)
+        require_zero_point(y, 0)
 
 
 def require_concatenable(x: Tensor, y: Tensor) -> None:
@@ -78,24 +81,7 @@ def require_concatenable(x: Tensor, y: Tensor) -> None:
         found, expected = (first_scale(x), first_zero_point(x)), (first_scale(y), first_zero_point(y))
         require(found == expected, f"scale and zero point {found} differ from the output's {expected}", x)
     elif x.type == TensorType.INT16:
-        require_symmetric(x)
-
-
-def require_symmetric(tensor: Tensor) -> None:
-    """Refuse another zero point than 0."""
-    require(first_zero_point(tensor) == 0, f"zero point {first_zero_point(tensor)}; it takes 0", tensor)
-
-
-def invoke_pack(node: Node) -> None:
-    """[pack.cc: PackEval]"""
-    y = output_at(node, 0)
-    require(y.type in PACK_TYPES, f"Type '{y.type.name}' is not supported by pack.", y)
-
-
-def invoke_unpack(node: Node) -> None:
-    """[unpack.cc: UnpackEval]"""
-    x = input_at(node, 0)
-    require(x.type in UNPACK_TYPES, f"Type '{x.type.name}' is not supported by unpack.", x)
+        require_zero_point(x, 0)
 
 
 def prepare_split(node: Node, build: Build) -> Iterator[Request]:
@@ -139,7 +125,9 @@ CONCATENATION = Kernel(
     prepare=prepare_concatenation,
     parameters=CONCATENATION_PARAMS,
 )
-PACK = Kernel(invoke=invoke_pack, parameters=PACK_PARAMS)
-UNPACK = Kernel(invoke=invoke_unpack, parameters=UNPACK_PARAMS)
+PACK = Kernel(invoke=switch_on_output("Type '{}' is not supported by pack.", *PACK_TYPES), parameters=PACK_PARAMS)
+UNPACK = Kernel(
+    invoke=switch_on_input("Type '{}' is not supported by unpack.", *UNPACK_TYPES), parameters=UNPACK_PARAMS
+)
 SPLIT = Kernel(prepare=prepare_split, invoke=invoke_split, parameters=SPLIT_PARAMS)
 SPLIT_V = Kernel(prepare=prepare_split_v, invoke=invoke_split_v, parameters=SPLIT_V_PARAMS)

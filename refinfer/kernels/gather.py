@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from math import prod
 
 from refinfer.kernels.common import (
-    first_zero_point,
     input_at,
     options_of,
     output_at,
@@ -23,6 +22,7 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.kernel import Kernel, Persistent, Request, require, temps
 from refinfer.kernels.layout import FLOAT, INT32, SIZE_T, Build, struct
+from refinfer.kernels.quantization import require_zero_point
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import GatherOptions
@@ -101,7 +101,7 @@ def prepare_embedding_lookup(node: Node, build: Build) -> Iterator[Request]:
     source = "embedding_lookup.cc: CalculateOpData"
     yield Persistent(OP_DATA_EMBEDDING_LOOKUP.name, build.sizeof(OP_DATA_EMBEDDING_LOOKUP), source)
     if (value.type, y.type) == (TensorType.INT8, TensorType.FLOAT32):
-        require(first_zero_point(value) == 0, f"zero point {first_zero_point(value)}; it takes 0", value)
+        require_zero_point(value, 0)
 
 
 GATHER_TYPES = (TensorType.FLOAT32, TensorType.INT8)

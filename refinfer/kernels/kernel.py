@@ -71,7 +71,15 @@ class Variable(NamedTuple):
     source: str
 
 
-Request = Persistent | Scratch | Temp | TempBuffer | Reshaped | Bound | Variable
+class Calls(NamedTuple):
+    """The kernel makes sure in Prepare that a subgraph exists and takes and gives that many tensors (None: any)."""
+
+    subgraph: int
+    inputs: int | None = None
+    outputs: int | None = None
+
+
+Request = Persistent | Scratch | Temp | TempBuffer | Reshaped | Bound | Variable | Calls
 
 
 class Refusal(Exception):

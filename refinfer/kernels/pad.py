@@ -16,7 +16,9 @@ from refinfer.kernels.common import (
     require_constant,
     require_rank,
     require_same_type,
-    require_type,
+    require_shape,
+    switch_on_input,
+    switch_on_output,
 )
 from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT8, INT32, UINT8, Build, Repeated, struct
@@ -75,7 +77,7 @@ def require_padded(x: Tensor, paddings: Tensor, y: Tensor) -> None:
     expected = tuple(
         size + before + after for size, before, after in zip(x.shape, amounts[::2], amounts[1::2], strict=True)
     )
-    require(y.shape == expected, f"shape {y.shape}; {expected} was expected", y)
+    require_shape(y, expected)
 
 
 def require_value(value: Tensor | None, y: Tensor) -> None:
@@ -86,16 +88,6 @@ def require_value(value: Tensor | None, y: Tensor) -> None:
         return
     found, expected = (first_scale(value), first_zero_point(value)), (first_scale(y), zero_point)
     require(found == expected, f"scale and zero point {found} differ from the output's {expected}", value)
-
-
-def invoke_pad(node: Node) -> None:
-    """[pad.cc: PadEval]"""
-    x = input_at(node, 0)
-    require(
-        x.type in (TensorType.FLOAT32, TensorType.INT8, TensorType.INT16, TensorType.INT32),
-        f"Type {x.type.name} not currently supported by Pad.",
-        x,
-    )
 
 
 def prepare_mirror_pad(node: Node, build: Build) -> Iterator[Request]:
@@ -109,19 +101,20 @@ def prepare_mirror_pad(node: Node, build: Build) -> Iterator[Request]:
     yield Scratch("input_dims_num_elements_buffer_index", 4 * rank, "mirror_pad.cc: MirrorPadPrepare")
 
 
-def invoke_mirror_pad(node: Node) -> None:
-    """[mirror_pad.cc: MirrorPadEval]"""
-    require_type(output_at(node, 0), TensorType.FLOAT32, TensorType.INT8)
-
-
 PAD = PADV2 = Kernel(
     init=op_data(OP_DATA_PAD, "pad_common.cc: PadInit"),
     prepare=prepare_pad,
-    invoke=invoke_pad,
+    invoke=switch_on_input(
+        "Type {} not currently supported by Pad.",
+        TensorType.FLOAT32,
+        TensorType.INT8,
+        TensorType.INT16,
+        TensorType.INT32,
+    ),
 )
 MIRROR_PAD = Kernel(
     init=op_data(OP_DATA_MIRROR_PAD, "mirror_pad.cc: MirrorPadInit"),
     prepare=prepare_mirror_pad,
-    invoke=invoke_mirror_pad,
+    invoke=switch_on_output("type {} is not supported", TensorType.FLOAT32, TensorType.INT8),
     parameters=MIRROR_PAD_PARAMS,
 )

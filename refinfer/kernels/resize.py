@@ -15,6 +15,7 @@ from refinfer.kernels.common import (
     require_constant,
     require_rank,
     require_type,
+    switch_on_output,
 )
 from refinfer.kernels.kernel import Kernel, Request, require, temps
 from refinfer.kernels.layout import BOOL, Build, struct
@@ -56,29 +57,18 @@ def prepare_nearest_neighbor(node: Node, build: Build) -> Iterator[Request]:
     require_constant(size, "size")
 
 
-def invoke_bilinear(node: Node) -> None:
-    """[resize_bilinear.cc: ResizeBilinearEval]"""
-    y = output_at(node, 0)
-    require(
-        y.type in (TensorType.FLOAT32, TensorType.INT8),
-        f"Output type is {y.type.name}, requires float or int8.",
-        y,
-    )
-
-
-def invoke_nearest_neighbor(node: Node) -> None:
-    """[resize_nearest_neighbor.cc: ResizeNearestNeighborEval]"""
-    y = output_at(node, 0)
-    require(
-        y.type in (TensorType.FLOAT32, TensorType.INT8, TensorType.INT16),
-        f"Output tensor type {y.type.name} not supported.",
-        y,
-    )
-
-
-RESIZE_BILINEAR = Kernel(prepare=prepare_bilinear, invoke=invoke_bilinear, parameters=RESIZE_BILINEAR_PARAMS)
+RESIZE_BILINEAR = Kernel(
+    prepare=prepare_bilinear,
+    invoke=switch_on_output("Output type is {}, requires float or int8.", TensorType.FLOAT32, TensorType.INT8),
+    parameters=RESIZE_BILINEAR_PARAMS,
+)
 RESIZE_NEAREST_NEIGHBOR = Kernel(
     prepare=prepare_nearest_neighbor,
-    invoke=invoke_nearest_neighbor,
+    invoke=switch_on_output(
+        "Output tensor type {} not supported.",
+        TensorType.FLOAT32,
+        TensorType.INT8,
+        TensorType.INT16,
+    ),
     parameters=RESIZE_NEAREST_NEIGHBOR_PARAMS,
 )

@@ -18,7 +18,10 @@ from refinfer.kernels.common import (
     require_constant,
     require_rank,
     require_same_type,
+    require_shape,
     require_type,
+    switch_on_input,
+    switch_on_output,
     tensor_bytes,
     writable_dims,
 )
@@ -124,30 +127,13 @@ def prepare_expand_dims(node: Node, build: Build) -> Iterator[Request]:
     (position, *_) = integers(axis)
     at = position + len(x.shape) + 1 if position < 0 else position
     require(0 <= at <= len(x.shape), f"axis {position} is out of range for {len(x.shape)} dimensions", axis)
-    expected = (*x.shape[:at], 1, *x.shape[at:])
-    require(y.shape == expected, f"shape {y.shape}; {expected} was expected", y)
-
-
-def invoke_expand_dims(node: Node) -> None:
-    """[expand_dims.cc: ExpandDimsEval]"""
-    x = input_at(node, 0)
-    require(
-        x.type in (TensorType.FLOAT32, TensorType.INT16, TensorType.INT8),
-        f"Expand_Dims only currently supports int8, int16 and float32, got {x.type.name}.",
-        x,
-    )
+    require_shape(y, (*x.shape[:at], 1, *x.shape[at:]))
 
 
 def prepare_shape(node: Node, build: Build) -> Iterator[Request]:
     """[shape.cc: ShapePrepare] looks at no tensor."""
     require_arity(node, 1, 1)
     yield from ()
-
-
-def invoke_shape(node: Node) -> None:
-    """[shape.cc: ShapeEval]"""
-    y = output_at(node, 0)
-    require(y.type == TensorType.INT32, f"Output type {y.type.name} not supported.", y)
 
 
 def prepare_transpose(node: Node, build: Build) -> Iterator[Request]:
@@ -166,16 +152,6 @@ def prepare_transpose(node: Node, build: Build) -> Iterator[Request]:
         all(0 <= axis < rank for axis in axes),
         "Transpose op permutations array is out of bounds.",
         perm,
-    )
-
-
-def invoke_transpose(node: Node) -> None:
-    """[transpose.cc: TransposeEval]"""
-    x = input_at(node, 0)
-    require(
-        x.type in (TensorType.FLOAT32, TensorType.INT8, TensorType.INT16),
-        f"Type {x.type.name} is currently not supported by Transpose. Only float32, int8 and int16 are supported",
-        x,
     )
 
 
@@ -205,7 +181,7 @@ def require_broadcast(x: Tensor, shape: Tensor, y: Tensor) -> None:
         "Output shape must be broadcastable from input shape.",
         x,
     )
-    require(y.shape == wanted, f"shape {y.shape}; the shape input says {wanted}", y)
+    require_shape(y, wanted)
 
 
 def prepare_broadcast_args(node: Node, build: Build) -> Iterator[Request]:
@@ -231,17 +207,7 @@ def prepare_fill(node: Node, build: Build) -> Iterator[Request]:
     require(dims.elements == len(y.shape), f"{len(y.shape)} dimensions; the dims input has {dims.elements}", y)
     if dims.type not in (TensorType.INT8, TensorType.INT16, TensorType.INT32, TensorType.INT64):
         raise Refusal(f"cannot compare int array to tensor of type {dims.type.name}.", dims)
-    require(y.shape == integers(dims), f"shape {y.shape}; the dims input says {integers(dims)}", y)
-
-
-def invoke_fill(node: Node) -> None:
-    """[fill.cc: FillEval] says less than it can."""
-    value = input_at(node, 1)
-    require(
-        value.type in (TensorType.FLOAT32, TensorType.INT32, TensorType.INT8),
-        f"Fill only currently supports float32 for input 1, got {value.type.name}.",
-        value,
-    )
+    require_shape(y, integers(dims))
 
 
 def require_room(dimensions: tuple[int, ...], operation: str) -> None:
@@ -254,9 +220,38 @@ def require_room(dimensions: tuple[int, ...], operation: str) -> None:
 
 RESHAPE = Kernel(init=init_reshape, prepare=prepare_reshape, parameters=RESHAPE_PARAMS)
 SQUEEZE = Kernel(init=init_squeeze, prepare=prepare_squeeze, invoke=invoke_squeeze, parameters=SQUEEZE_PARAMS)
-EXPAND_DIMS = Kernel(prepare=prepare_expand_dims, invoke=invoke_expand_dims)
-SHAPE = Kernel(prepare=prepare_shape, invoke=invoke_shape, parameters=SHAPE_PARAMS)
-TRANSPOSE = Kernel(prepare=prepare_transpose, invoke=invoke_transpose)
+EXPAND_DIMS = Kernel(
+    prepare=prepare_expand_dims,
+    invoke=switch_on_input(
+        "Expand_Dims only currently supports int8, int16 and float32, got {}.",
+        TensorType.FLOAT32,
+        TensorType.INT16,
+        TensorType.INT8,
+    ),
+)
+SHAPE = Kernel(
+    prepare=prepare_shape,
+    invoke=switch_on_output("Output type {} not supported.", TensorType.INT32),
+    parameters=SHAPE_PARAMS,
+)
+TRANSPOSE = Kernel(
+    prepare=prepare_transpose,
+    invoke=switch_on_input(
+        "Type {} is currently not supported by Transpose. Only float32, int8 and int16 are supported",
+        TensorType.FLOAT32,
+        TensorType.INT8,
+        TensorType.INT16,
+    ),
+)
 BROADCAST_TO = Kernel(prepare=prepare_broadcast_to)
 BROADCAST_ARGS = Kernel(prepare=prepare_broadcast_args)
-FILL = Kernel(prepare=prepare_fill, invoke=invoke_fill)
+FILL = Kernel(
+    prepare=prepare_fill,
+    invoke=switch_on_input(
+        "Fill only currently supports float32 for input 1, got {}.",  # less than it can
+        TensorType.FLOAT32,
+        TensorType.INT32,
+        TensorType.INT8,
+        position=1,
+    ),
+)

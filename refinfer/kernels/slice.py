@@ -15,9 +15,12 @@ from refinfer.kernels.common import (
     output_at,
     require_arity,
     require_constant,
+    require_in_debug,
     require_rank,
     require_same_type,
+    require_shape,
     require_type,
+    switch_on_input,
 )
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, INT8, INT32, UINT16, Build, Repeated, struct
@@ -60,20 +63,15 @@ def prepare_slice(node: Node, build: Build) -> Iterator[Request]:
     require_arity(node, 3, 1)
     x, begin, size, y = input_at(node, 0), input_at(node, 1), input_at(node, 2), output_at(node, 0)
     yield from temps(x, begin, size, y)
-    require_same_type(x, y)
-    require_same_type(begin, size)
-    require_type(begin, TensorType.INT32, TensorType.INT64)
-    require_rank(begin, 1)
-    require_rank(size, 1)
-    require(begin.elements == size.elements, f"{size.elements} elements; begin has {begin.elements}", size)
-    rank = len(x.shape)
-    require(rank <= MAX_SLICE_DIMENSIONS, f"{rank} dimensions; it takes at most {MAX_SLICE_DIMENSIONS}", x)
-
-
-def invoke_slice(node: Node) -> None:
-    """[slice.cc: SliceEval]"""
-    x = input_at(node, 0)
-    require(x.type in SLICE_TYPES, f"Input tensor type {x.type.name} not supported.", x)
+    index_types = (begin.type, size.type)
+    same_int = index_types in {(TensorType.INT32,) * 2, (TensorType.INT64,) * 2}
+    ranks = (len(begin.shape), len(size.shape))
+    dims = len(x.shape)
+    require_in_debug(build, x.type == y.type, f"type {y.type.name}; the input's is {x.type.name}", y)
+    require_in_debug(build, same_int, f"types {begin.type.name} and {size.type.name} of begin and size", begin)
+    require_in_debug(build, ranks == (1, 1), f"{ranks} dimensions of begin and size", begin)
+    require_in_debug(build, begin.elements == size.elements, f"{size.elements} sizes, {begin.elements} begins", size)
+    require_in_debug(build, dims <= MAX_SLICE_DIMENSIONS, f"{dims} dimensions; at most {MAX_SLICE_DIMENSIONS}", x)
 
 
 def prepare_strided_slice(node: Node, build: Build) -> Iterator[Request]:
@@ -86,8 +84,7 @@ def prepare_strided_slice(node: Node, build: Build) -> Iterator[Request]:
     require_constant(begin, "begin")
     require_constant(end, "end")
     require_constant(strides, "strides")
-    sizes = strided_sizes(node, x.shape, indices(begin, x), indices(end, x), indices(strides, x))
-    require(y.shape == sizes, f"shape {y.shape}; the slice has {sizes}", y)
+    require_shape(y, strided_sizes(node, x.shape, indices(begin, x), indices(end, x), indices(strides, x)))
 
 
 def indices(tensor: Tensor, x: Tensor) -> tuple[int, ...]:
@@ -126,6 +123,15 @@ def clamped(index: int | None, size: int, stride: int, at_end: bool) -> int:
     return min(max(index + size if index < 0 else index, lowest), highest)
 
 
+def invoke_slice(node: Node) -> None:
+    """[slice.cc: SliceEval] A begin that is no int is what only release builds get this far with."""
+    x, begin = input_at(node, 0), input_at(node, 1)
+    require(
+        begin.type in (TensorType.INT32, TensorType.INT64), f"Begin tensor type {begin.type.name} not supported.", begin
+    )
+    require(x.type in SLICE_TYPES, f"Input tensor type {x.type.name} not supported.", x)
+
+
 def invoke_strided_slice(node: Node) -> None:
     """[strided_slice.cc: StridedSliceEval] goes by the output's type, and names the input's."""
     y = output_at(node, 0)
@@ -139,22 +145,12 @@ def prepare_dynamic_update_slice(node: Node, build: Build) -> Iterator[Request]:
     yield from temps(operand, update, start, y)
     require_same_type(operand, update)
     require_type(start, TensorType.INT32, TensorType.INT64)
-    require(start.shape == (len(operand.shape),), f"shape {start.shape} for {len(operand.shape)} dimensions", start)
+    require_shape(start, (len(operand.shape),))
     require_rank(update, len(operand.shape))
     require(
         all(part <= whole for part, whole in zip(update.shape, operand.shape, strict=True)),
         f"shape {update.shape} is larger than the operand's {operand.shape}",
         update,
-    )
-
-
-def invoke_dynamic_update_slice(node: Node) -> None:
-    """[dynamic_update_slice.cc: Eval]"""
-    operand = input_at(node, 0)
-    require(
-        operand.type in (TensorType.FLOAT32, TensorType.INT8, TensorType.INT16, TensorType.INT32),
-        f"DYNAMIC_UPDATE_SLICE: Operand type {operand.type.name} not supported.",
-        operand,
     )
 
 
@@ -167,4 +163,13 @@ STRIDED_SLICE = Kernel(
     invoke=invoke_strided_slice,
     parameters=STRIDED_SLICE_PARAMS,
 )
-DYNAMIC_UPDATE_SLICE = Kernel(prepare=prepare_dynamic_update_slice, invoke=invoke_dynamic_update_slice)
+DYNAMIC_UPDATE_SLICE = Kernel(
+    prepare=prepare_dynamic_update_slice,
+    invoke=switch_on_input(
+        "DYNAMIC_UPDATE_SLICE: Operand type {} not supported.",
+        TensorType.FLOAT32,
+        TensorType.INT8,
+        TensorType.INT16,
+        TensorType.INT32,
+    ),
+)

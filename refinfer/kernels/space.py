@@ -7,6 +7,7 @@ tensorflow/lite/micro/kernels.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from refinfer.kernels.common import (
     input_at,
@@ -17,6 +18,7 @@ from refinfer.kernels.common import (
     require_rank,
     require_same_type,
     require_type,
+    switch_on_input,
     writable_dims,
 )
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
@@ -80,12 +82,6 @@ def prepare_batch_nd(node: Node, build: Build) -> Iterator[Request]:
     require_same_type(x, y)
 
 
-def invoke_batch_nd(node: Node) -> None:
-    """[space_to_batch_nd.cc: SpaceToBatchNDEval; batch_to_space_nd.cc: BatchToSpaceNDEval]"""
-    x = input_at(node, 0)
-    require(x.type in (TensorType.FLOAT32, TensorType.INT8), f"Type {x.type.name} not supported.", x)
-
-
 def prepare_reverse(node: Node, build: Build) -> Iterator[Request]:
     """[reverse.cc: ReverseV2Prepare]"""
     require_arity(node, 2, 1)
@@ -108,7 +104,7 @@ def invoke_reverse(node: Node) -> None:
     rank = len(x.shape)
     axes = sorted(each + rank if each < 0 else each for each in integers(axis))
     require(all(0 <= each < rank for each in axes), f"axes {integers(axis)} of {rank} dimensions", axis)
-    contiguous = all(following == each + 1 for each, following in zip(axes, axes[1:], strict=False))
+    contiguous = all(following == each + 1 for each, following in pairwise(axes))
     require(contiguous, "Non-contiguous `axes` not supported", axis)
 
 
@@ -127,7 +123,9 @@ DEPTH_TO_SPACE = Kernel(prepare=prepare_depth_to_space, parameters=DEPTH_TO_SPAC
 SPACE_TO_BATCH_ND = Kernel(
     init=op_data(OP_DATA_SPACE_TO_BATCH, "space_to_batch_nd.cc: SpaceToBatchNDInit"),
     prepare=prepare_batch_nd,
-    invoke=invoke_batch_nd,
+    invoke=switch_on_input("Type {} not supported.", TensorType.FLOAT32, TensorType.INT8),
 )
-BATCH_TO_SPACE_ND = Kernel(prepare=prepare_batch_nd, invoke=invoke_batch_nd)
+BATCH_TO_SPACE_ND = Kernel(
+    prepare=prepare_batch_nd, invoke=switch_on_input("Type {} not supported.", TensorType.FLOAT32, TensorType.INT8)
+)
 REVERSE_V2 = Kernel(prepare=prepare_reverse, invoke=invoke_reverse)

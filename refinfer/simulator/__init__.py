@@ -4,7 +4,7 @@
 the sizes that work, `targets.py` lists the builds, `report.py` is what comes out. Standard library alone.
 """
 
-from refinfer.simulator.allocate import Refused
+from refinfer.simulator.refused import Refused
 from refinfer.simulator.report import Report
 from refinfer.simulator.simulate import find_target, simulate_graph
 from refinfer.simulator.targets import TARGETS, Target

@@ -6,14 +6,14 @@ tensorflow/lite/micro: micro_interpreter.cc, micro_interpreter_graph.cc, micro_a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
 
-from refinfer.kernels.common import EVAL_TENSOR, int_array_bytes, is_affine, type_size
+from refinfer.kernels.common import EVAL_TENSOR, int_array_bytes, is_affine
 from refinfer.kernels.kernel import (
     Bound,
+    Kernel,
     Persistent,
     Refusal,
     Request,
@@ -22,17 +22,25 @@ from refinfer.kernels.kernel import (
     Temp,
     TempBuffer,
     Variable,
-    require,
 )
-from refinfer.kernels.layout import POINTER, SIZE_T, Build, Struct, round_up
+from refinfer.kernels.layout import POINTER, SIZE_T, Build, Struct
 from refinfer.kernels.registry import kernel_of
 from refinfer.schema.enums import BuiltinOperator
-from refinfer.schema.errors import GraphError, UnsupportedNode
 from refinfer.schema.graph import Graph, Node, Subgraph, Tensor
 from refinfer.simulator import structs
 from refinfer.simulator.arena import Move, Section
+from refinfer.simulator.head import (
+    PlannedBuffer,
+    ScratchRequest,
+    Tensors,
+    nodes_of,
+    offline_plan,
+    planned_buffers,
+    variable_tensors,
+)
 from refinfer.simulator.lifetimes import Lifetimes
-from refinfer.simulator.planner import ALIGNMENT, Buffer, height, place_greedily
+from refinfer.simulator.planner import ALIGNMENT, height
+from refinfer.simulator.refused import Refused
 from refinfer.simulator.targets import Target
 
 EVAL_TENSORS = "TfLiteEvalTensor data"
@@ -44,51 +52,16 @@ NODES = "NodeAndRegistration struct"
 """The lines of TFLM's own report [recording_micro_allocator.cc]; what belongs to none of them it leaves unsaid."""
 
 MOST_SCRATCH_BUFFERS = 12  # of one operator [micro_allocator.cc: kMaxScratchBuffersPerOp]
-ONLINE = -1  # an offline plan's word for "place it as you like" [micro_memory_planner.h: kOnlinePlannedBuffer]
-OFFLINE_PLAN = "OfflineMemoryAllocation"
-
-
-class Refused(UnsupportedNode):
-    """TFLM will not run this model: the operator and tensor where it stops, what it says there, and when.
-
-    `when` is "load", "prepare", "plan" or "invoke".
-    """
-
-    def __init__(self, when: str, reason: str, node: Node | None = None, tensor: Tensor | None = None) -> None:
-        self.when, self.reason, self.node, self.tensor = when, reason, node, tensor
-        place = [f"operator {node.index} ({node.name}) of subgraph {node.subgraph}"] if node else []
-        place += [f"tensor {tensor.index} ({tensor.name!r})"] if tensor else []
-        super().__init__(": ".join([*place, reason]))
-
-
-class ScratchRequest(NamedTuple):
-    """A scratch buffer that an operator asked for."""
-
-    node: Node
-    what: str
-    nbytes: int
-
-
-class PlannedBuffer(NamedTuple):
-    """A block of the head: a tensor, or an operator's scratch buffer (`node` is set), and where it was placed."""
-
-    tensor: Tensor | None
-    node: Node | None
-    what: str
-    nbytes: int
-    buffer: Buffer
-    offset: int
 
 
 @dataclass(slots=True)
 class Prepared:
-    """What Prepare leaves behind, as it goes on."""
+    """What Prepare leaves behind, operator by operator. `variables` are the resources that have memory so far."""
 
-    moves: list[Move] = field(default_factory=list)
-    scratch: list[ScratchRequest] = field(default_factory=list)
-    shapes: dict[Tensor, tuple[int, ...]] = field(default_factory=dict)
-    bound: dict[Tensor, tuple[str, str]] = field(default_factory=dict)
-    variables: set[tuple[str, str]] = field(default_factory=set)
+    moves: list[Move]
+    scratch: list[ScratchRequest]
+    tensors: Tensors
+    variables: set[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +84,14 @@ def allocate(graph: Graph, target: Target) -> Allocated:
     prepared = prepare(graph, build)
     lifetimes = Lifetimes(graph)
     plan = offline_plan(graph)
-    buffers = planned_buffers(graph, prepared, lifetimes, plan)
+    buffers = planned_buffers(graph, prepared.tensors, prepared.scratch, lifetimes, plan)
     finished = chain(finish(graph, build, prepared, plan, buffers), inputs_and_outputs(graph.subgraphs[0], build))
     return Allocated((*started, *prepared.moves, *finished), buffers, lifetimes)
 
 
 def kernels_found(graph: Graph) -> None:
     """Every operator has a kernel, before anything else is asked of it."""
-    for node in _nodes(graph):
+    for node in nodes_of(graph):
         if kernel_of(node) is None:
             raise Refused("load", no_kernel_message(node), node)
         if node.custom_code is None and node.has_custom_options:
@@ -157,7 +130,7 @@ def construction(graph: Graph, target: Target) -> Iterator[Move]:
 
 def resource_variables(graph: Graph, target: Target) -> int:
     """How many resource variables the program makes room for; raises Refused if the model has more."""
-    needed = len({node.options.shared_name for node in _nodes(graph) if node.op == BuiltinOperator.VAR_HANDLE})
+    needed = len({node.options.shared_name for node in nodes_of(graph) if node.op == BuiltinOperator.VAR_HANDLE})
     if target.resource_variables is None:
         return needed
     if needed > target.resource_variables:
@@ -177,7 +150,7 @@ def start_of_model(graph: Graph, build: Build) -> Iterator[Move]:
     for subgraph in graph.subgraphs:
         source = "micro_allocator.cc: AllocateNodeAndRegistrations"
         yield _array(structs.NODE_AND_REGISTRATION, len(subgraph.nodes), build, source, NODES, subgraph.index)
-    for node in _nodes(graph):
+    for node in nodes_of(graph):
         parameters = _kernel(node).parameters
         if parameters is not None:
             move = _struct(parameters, build, "flatbuffer_conversions.cc")
@@ -186,7 +159,7 @@ def start_of_model(graph: Graph, build: Build) -> Iterator[Move]:
 
 def init(graph: Graph, build: Build) -> Iterator[Move]:
     """Every kernel's Init [micro_interpreter_graph.cc: InitSubgraphs]."""
-    for node in _nodes(graph):
+    for node in nodes_of(graph):
         for request in _asked(_kernel(node).init, node, build, "load"):
             assert isinstance(request, Persistent)
             yield _buffer(request.what, request.nbytes, request.source, node)
@@ -194,8 +167,8 @@ def init(graph: Graph, build: Build) -> Iterator[Move]:
 
 def prepare(graph: Graph, build: Build) -> Prepared:
     """Every kernel's Prepare [micro_interpreter_graph.cc: PrepareSubgraphs]."""
-    prepared = Prepared()
-    for node in _nodes(graph):
+    prepared = Prepared([], [], Tensors({}, {}), set())
+    for node in nodes_of(graph):
         before = len(prepared.scratch)
         for request in _asked(_kernel(node).prepare, node, build, "prepare"):
             _grant(request, node, build, prepared)
@@ -211,10 +184,9 @@ def prepare(graph: Graph, build: Build) -> Prepared:
 def _grant(request: Request, node: Node, build: Build, prepared: Prepared) -> None:
     """Give a kernel what it asks for in Prepare."""
     match request:
-        case Temp(tensor=None):
-            pass
         case Temp(tensor=tensor):
-            prepared.moves.extend(temporary_tensor(tensor, node, build))
+            if tensor is not None:
+                prepared.moves.extend(temporary_tensor(tensor, node, build))
         case TempBuffer(what=what, nbytes=nbytes, align=align):
             prepared.moves.append(Move(Section.TEMP, what, nbytes, align, subgraph=node.subgraph, op=node.index))
         case Persistent(what=what, nbytes=nbytes, source=source):
@@ -222,11 +194,11 @@ def _grant(request: Request, node: Node, build: Build, prepared: Prepared) -> No
         case Scratch(what=what, nbytes=nbytes):
             prepared.scratch.append(ScratchRequest(node, what, nbytes))
         case Reshaped(tensor=tensor, shape=shape):
-            prepared.shapes[tensor] = shape
+            prepared.tensors.shapes[tensor] = shape
         case Bound(tensor=tensor, variable=variable):
-            prepared.bound[tensor] = variable
+            prepared.tensors.bound[tensor] = variable
         case Variable(handle=handle, nbytes=nbytes, source=source):
-            name = prepared.bound.get(handle)
+            name = prepared.tensors.bound.get(handle)
             # A handle that comes from another subgraph is not known yet in Prepare: no memory, then.
             if name is not None and name not in prepared.variables:
                 prepared.variables.add(name)
@@ -242,7 +214,7 @@ def temporary_tensor(tensor: Tensor, node: Node, build: Build) -> Iterator[Move]
 def _check_outputs(node: Node, prepared: Prepared) -> None:
     """[micro_interpreter_graph.cc: CheckDynamicTensors]; shape (0,) is an old way to write a scalar."""
     for tensor in node.outputs:
-        shape = prepared.shapes.get(tensor, tensor.shape)
+        shape = prepared.tensors.shapes.get(tensor, tensor.shape)
         if shape != (0,) and any(length <= 0 for length in shape):
             raise Refused("prepare", f"Dynamic tensors are not supported (shape {list(shape)})", node, tensor)
 
@@ -269,7 +241,7 @@ def finish(
     yield Move(Section.TEMP, f"{infos} AllocationInfo", infos * size, align)
     for tensor in variable_tensors(graph, plan):
         source = "micro_allocator.cc: AllocateVariables"
-        move = Move(Section.TAIL, tensor.name, _nbytes(tensor, prepared), ALIGNMENT, source, VARIABLES)
+        move = Move(Section.TAIL, tensor.name, prepared.tensors.nbytes(tensor), ALIGNMENT, source, VARIABLES)
         yield move._replace(subgraph=tensor.subgraph, tensor=tensor.index)
     each = build.sizeof(structs.PLANNER_WORK)
     yield Move(Section.PLAN, f"planning {len(buffers)} buffers at {each} bytes each", len(buffers) * each)
@@ -291,78 +263,9 @@ def inputs_and_outputs(subgraph: Subgraph, build: Build) -> Iterator[Move]:
                 category = PERSISTENT_QUANTIZATION
 
 
-def offline_plan(graph: Graph) -> tuple[int, ...] | None:
-    """The offsets of the model's own plan, one for each tensor of all subgraphs; None if it has none.
-
-    Its metadata is int32: a version, a number of subgraphs (both ignored), a count, the offsets.
-    """
-    data = graph.metadata.get(OFFLINE_PLAN)
-    if data is None:
-        return None
-    words = memoryview(bytes(data[: len(data) // 4 * 4])).cast("i")
-    count = words[2] if len(words) > 2 else 0
-    tensors = sum(len(subgraph.tensors) for subgraph in graph.subgraphs)
-    if count != tensors:
-        reason = f"Nbr of offline buffer offsets ({count}) in metadata not equal nbr tensors ({tensors})"
-        raise Refused("plan", reason)
-    if len(words) < 3 + count:
-        raise GraphError(f"metadata {OFFLINE_PLAN}: {len(words) - 3} offsets, but it announces {count}")
-    return tuple(words[3 : 3 + count])
-
-
-def variable_tensors(graph: Graph, plan: Sequence[int] | None) -> Iterator[Tensor]:
-    """Variable tensors that get tail memory: those that an offline plan does not place.
-
-    TFLM looks them up in the plan by their index within the subgraph, for every subgraph from the plan's start.
-    """
-    for tensor in _tensors(graph):
-        if tensor.is_variable and (plan is None or plan[tensor.index] == ONLINE):
-            yield tensor
-
-
-def planned_buffers(
-    graph: Graph, prepared: Prepared, lifetimes: Lifetimes, plan: Sequence[int] | None
-) -> tuple[PlannedBuffer, ...]:
-    """What goes into the head, placed [micro_allocation_info.cc: InitializeAllocationInfo, then the planner]."""
-    _check_intermediates(graph, prepared)
-    places = plan if plan is not None else ()
-    wanted: list[tuple[Tensor | None, Node | None, str, int, Buffer]] = []
-    for position, tensor in enumerate(_tensors(graph)):
-        place = places[position] if places else ONLINE
-        nbytes = _nbytes(tensor, prepared)
-        if needs_place(tensor, nbytes, place, prepared.bound):
-            buffer = _buffer_to_plan(nbytes, lifetimes.of(tensor), place)
-            wanted.append((tensor, None, tensor.name, nbytes, buffer))
-    for node, what, nbytes in prepared.scratch:
-        wanted.append((None, node, what, nbytes, _buffer_to_plan(nbytes, lifetimes.of(node), ONLINE)))
-    offsets = place_greedily([buffer for *_, buffer in wanted])
-    return tuple(PlannedBuffer(*each, offset) for each, offset in zip(wanted, offsets, strict=True))
-
-
-def needs_place(tensor: Tensor, nbytes: int, place: int, bound: Mapping[Tensor, object]) -> bool:
-    """Whether the planner has to find room for `tensor`: the file does not hold it, and nobody else keeps it."""
-    if tensor.is_variable:
-        return place != ONLINE
-    return tensor.data is None and tensor not in bound and nbytes != 0
-
-
-def _buffer_to_plan(nbytes: int, span: tuple[int, int], place: int) -> Buffer:
-    return Buffer(round_up(nbytes, ALIGNMENT), *span, None if place == ONLINE else place)
-
-
-def _check_intermediates(graph: Graph, prepared: Prepared) -> None:
-    """[micro_allocation_info.cc: ValidateSubgraph]"""
-    for node in _nodes(graph):
-        for tensor in node.intermediates:
-            nbytes = _nbytes(tensor, prepared)
-            if nbytes:
-                reason = f"Does not support intermediate tensor with non-zero size: {nbytes}"
-                raise Refused("plan", reason, node, tensor)
-
-
 def refused_by_invoke(graph: Graph) -> Refused | None:
     """The first operator that only Invoke refuses, if any."""
-    for node in _nodes(graph):
+    for node in nodes_of(graph):
         try:
             _kernel(node).invoke(node)
         except Refusal as refusal:
@@ -370,25 +273,12 @@ def refused_by_invoke(graph: Graph) -> Refused | None:
     return None
 
 
-def _asked(
-    step: Callable[[Node, Build], Iterator[Request]], node: Node, build: Build, when: str
-) -> Iterator[Request]:
+def _asked(step: Callable[[Node, Build], Iterator[Request]], node: Node, build: Build, when: str) -> Iterator[Request]:
     """The requests of a kernel's step; its refusal gets to know the node."""
     try:
         yield from step(node, build)
     except Refusal as refusal:
         raise Refused(when, refusal.reason, node, refusal.tensor) from None
-
-
-def _nbytes(tensor: Tensor, prepared: Prepared) -> int:
-    """Bytes of a tensor after Prepare; raises Refused for a type without a size."""
-    elements = 1
-    for length in prepared.shapes.get(tensor, tensor.shape):
-        elements *= length
-    try:
-        return elements * type_size(tensor)
-    except Refusal as refusal:
-        raise Refused("plan", refusal.reason, None, tensor) from None
 
 
 def _tensor_structs(tensor: Tensor, build: Build) -> Iterator[tuple[str, int, int]]:
@@ -418,15 +308,7 @@ def _buffer(what: str, nbytes: int, source: str, node: Node | None = None) -> Mo
     return move if node is None else move._replace(subgraph=node.subgraph, op=node.index)
 
 
-def _kernel(node: Node):
+def _kernel(node: Node) -> Kernel:
     kernel = kernel_of(node)
-    assert kernel is not None
+    assert kernel is not None  # kernels_found has looked
     return kernel
-
-
-def _nodes(graph: Graph) -> Iterator[Node]:
-    return (node for subgraph in graph.subgraphs for node in subgraph.nodes)
-
-
-def _tensors(graph: Graph) -> Iterator[Tensor]:
-    return (tensor for subgraph in graph.subgraphs for tensor in subgraph.tensors)

@@ -32,16 +32,16 @@ class Section(Enum):
 class Move(NamedTuple):
     """One call of the arena's allocator: what for, how much, and who asked.
 
-    `category` is the line of TFLM's own report that counts it, if any, and `count` how many it counts there.
+    `category` is the line of TFLM's own report that counts it, if any, and `items` how many things it counts there.
     """
 
     section: Section
     what: str
-    nbytes: int
+    nbytes: int = 0
     align: int = 1
     source: str = ""
     category: str | None = None
-    count: int = 1
+    items: int = 1
     subgraph: int | None = None
     op: int | None = None
     tensor: int | None = None

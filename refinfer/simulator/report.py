@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from refinfer.simulator.allocate import PlannedBuffer, Refused
+from refinfer.simulator.head import PlannedBuffer
+from refinfer.simulator.refused import Refused
 from refinfer.simulator.targets import Target
 
 SCHEMA = 1
@@ -43,7 +44,8 @@ class Arena(NamedTuple):
     bound_by: str
 
 
-class Category(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Category:
     """A line of TFLM's own report: bytes taken with padding, bytes asked for, number of things."""
 
     used: int
@@ -111,7 +113,7 @@ class Report:
             "model": self.model._asdict(),
             "target": target_to_dict(self.target),
             "arena": self.arena._asdict(),
-            "categories": {name: category._asdict() for name, category in self.categories.items()},
+            "categories": {name: asdict(category) for name, category in self.categories.items()},
             "allocations": [allocation._asdict() for allocation in self.allocations],
             "buffers": [_buffer_to_dict(buffer) for buffer in self.buffers],
             "steps": [step._asdict() for step in self.steps],

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from refinfer.schema.errors import UsageError
 from refinfer.schema.graph import Graph
-from refinfer.simulator.allocate import Allocated, PlannedBuffer, allocate, refused_by_invoke
+from refinfer.simulator.allocate import Allocated, allocate, refused_by_invoke
 from refinfer.simulator.arena import Move, Section, smallest_passing, smallest_safe, tail_used
+from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.planner import live_bytes
 from refinfer.simulator.report import Allocation, Arena, Category, ModelInfo, Peak, Report, Step
 from refinfer.simulator.targets import TARGETS, Target
@@ -93,12 +94,12 @@ def _allocations(moves: Sequence[Move]) -> Iterator[Allocation]:
 def _categories(moves: Sequence[Move]) -> dict[str, Category]:
     """The lines of TFLM's own report, in the order in which it first allocates for them."""
     totals: dict[str, Category] = {}
-    counts = (move.count for move in moves if move.section is Section.TAIL)
-    for allocation, count in zip(_allocations(moves), counts, strict=True):
+    items = (move.items for move in moves if move.section is Section.TAIL)
+    for allocation, counted in zip(_allocations(moves), items, strict=True):
         if allocation.category is not None:
-            used, requested, counted = totals.get(allocation.category, Category(0, 0, 0))
+            before = totals.get(allocation.category, Category(0, 0, 0))
             totals[allocation.category] = Category(
-                used + allocation.used, requested + allocation.nbytes, counted + count
+                before.used + allocation.used, before.requested + allocation.nbytes, before.count + counted
             )
     return totals
 

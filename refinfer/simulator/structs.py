@@ -109,9 +109,7 @@ BUFFER_REQUIREMENTS = struct(
     first_time_used=INT32,
     last_time_used=INT32,
 )
-LIST_ENTRY = struct(
-    "GreedyMemoryPlanner::ListEntry", offset=INT32, requirements_index=INT32, next_entry_index=INT32
-)
+LIST_ENTRY = struct("GreedyMemoryPlanner::ListEntry", offset=INT32, requirements_index=INT32, next_entry_index=INT32)
 PLANNER_WORK = struct(
     "GreedyMemoryPlanner::per_buffer_size",
     requirements=BUFFER_REQUIREMENTS,

@@ -1,30 +1,42 @@
-"""Model → Graph: indices resolved, shapes and buffers checked against each other.
+"""The graph: what a model means, with every index resolved.
 
-A `Graph` is what every other room works on. It is frozen, holds constants as views of the file, and cannot exist in
-an inconsistent state: `resolve` raises GraphError first.
+A `Graph` is what every other room works on. It is frozen, holds constants as views of the file, and comes from
+`resolve`, which raises GraphError rather than hand out a graph that is inconsistent. What is rarely needed is not
+copied: `table` (of a tensor or node) and `model` lead back to all that the file says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
+from refinfer.schema import tables
 from refinfer.schema.enums import BuiltinOperator, TensorType
+from refinfer.schema.flatbuffer import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """real = scale * (q - zero_point), per tensor or per slice along `quantized_dimension`."""
+    """real = scale * (q - zero_point), per tensor or per slice along `quantized_dimension`.
+
+    `zero_point` has as many values as `scale`, or one, or none. `quantized_dimension` is as the file has it, be it
+    beyond the shape: the official runtimes differ on whether that matters. `details`, if any, is the
+    CustomQuantization, BlockwiseQuantization or MultiAxisQuantization that replaces the rest.
+    """
 
     scale: Sequence[float]
     zero_point: Sequence[int]
     quantized_dimension: int
+    details: Table | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
-    """One tensor of a subgraph. `data` is None unless the file holds its value."""
+    """One tensor of a subgraph. `data` is None unless the file holds its value.
+
+    `has_shape` is False where the file leaves the shape out, which is not the same to every runtime as an empty one.
+    """
 
     subgraph: int
     index: int
@@ -35,6 +47,8 @@ class Tensor:
     data: memoryview | None
     quantization: Quantization | None
     is_variable: bool
+    has_shape: bool = True
+    table: tables.Tensor = field(default_factory=tables.Tensor, repr=False)
 
     @property
     def elements(self) -> int:
@@ -44,7 +58,11 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One operator with its tensors in hand; an absent optional tensor is None."""
+    """One operator with its tensors in hand; an absent optional tensor is None.
+
+    `op` is the larger of the two codes that the file has for it; `raw_builtin_code` is the newer field alone, which
+    old files leave at 0 and some code of the runtimes looks at. `options` is a table of `options.py`, or None.
+    """
 
     subgraph: int
     index: int
@@ -54,8 +72,10 @@ class Node:
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
     intermediates: tuple[Tensor, ...]
-    options: object | None  # the builtin options table of schema/tables.py
+    options: object | None
     custom_options: memoryview
+    raw_builtin_code: int = 0
+    table: tables.Operator = field(default_factory=tables.Operator, repr=False)
 
     @property
     def name(self) -> str:
@@ -76,8 +96,21 @@ class Subgraph:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """A name for a subgraph, and for its inputs and outputs."""
+
+    key: str
+    subgraph: int
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A whole model, resolved. Subgraph 0 is the main one."""
+    """A whole model, resolved. Subgraph 0 is the main one. Of metadata with the same name, the last counts."""
 
     subgraphs: tuple[Subgraph, ...]
     metadata: Mapping[str, memoryview]
+    signatures: tuple[Signature, ...] = ()
+    description: str = ""
+    model: tables.Model = field(default_factory=tables.Model, repr=False)

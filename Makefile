@@ -32,8 +32,8 @@ corpus: .venv/test  ## run the tests on every model of the folder REFINFER_CORPU
 	@test -n "$$REFINFER_CORPUS" || { echo 'REFINFER_CORPUS is not set: make it name a folder of models with their manifest.json' >&2; exit 2; }
 	REFINFER_CORPUS_ALL=1 $(BIN)/python -m pytest $(ARGS)
 
-bench: .venv/dev  ## measure the times that docs/ states
-	set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+bench: .venv/bench  ## time a cold start against mcufit, the nearest tool of its kind
+	$(BIN)/python benchmarks/cold_start.py $(MODEL) --mcufit $(BIN)/mcufit $(ARGS)
 
 clean:  ## remove the environment and all that tools left
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
@@ -43,9 +43,10 @@ clean:  ## remove the environment and all that tools left
 
 .venv/bare: EXTRAS :=
 .venv/test: EXTRAS := [test]
+.venv/bench: EXTRAS := [bench]
 .venv/dev: EXTRAS := [dev]
 
-.venv/bare .venv/test .venv/dev: pyproject.toml .venv/made
+.venv/bare .venv/test .venv/bench .venv/dev: pyproject.toml .venv/made
 	@echo 'Installing .$(EXTRAS) into .venv'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRAS)'
 	@touch $@

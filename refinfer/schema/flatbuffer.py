@@ -117,11 +117,11 @@ def values_of(table: Table) -> tuple[object, ...]:
 class Reader:
     """Reads tables out of `data`; raises Fault for whatever is not where, what or as much as it must be."""
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, memory_per_byte: int = MEMORY_PER_BYTE) -> None:
         self.data = data
         self.size = len(data)
         self.reads = READS
-        self.memory = MEMORY_FLOOR + MEMORY_PER_BYTE * self.size
+        self.memory = MEMORY_FLOOR + memory_per_byte * self.size
 
     def extent(self, at: int, nbytes: int, align: int) -> memoryview:
         """The door: the `nbytes` bytes at `at`, if all of them lie in the file and `at` is a multiple of `align`."""

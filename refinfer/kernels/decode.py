@@ -26,10 +26,10 @@ METHOD_VERSION, TABLE_SIZE = 4, 5  # [decode_state_lut.h, decode_state_prune.h, 
 TABLE_OF_32_BITS = 1  # [decode_state_huffman.h: kDcmTableSize32BitsMask]
 LUT, HUFFMAN, PRUNE, CUSTOM = 0, 1, 2, 127
 
-DECODE_STATE = struct("DecodeState", vtable=POINTER, context=POINTER, micro_profiler=POINTER)
+DECODE_STATE = {"vtable": POINTER, "context": POINTER, "micro_profiler": POINTER}  # the base class
 LUT_STATE = struct(
     "decode_state_lut:DecodeStateLut",
-    base=DECODE_STATE,
+    **DECODE_STATE,
     compressed_indices=POINTER,
     count_indices=SIZE_T,
     num_channels=SIZE_T,
@@ -41,7 +41,7 @@ LUT_STATE = struct(
 )
 PRUNE_STATE = struct(
     "decode_state_prune:DecodeStatePrune",
-    base=DECODE_STATE,
+    **DECODE_STATE,
     compressed_indices=POINTER,
     count_indices=SIZE_T,
     num_channels=SIZE_T,
@@ -53,7 +53,7 @@ PRUNE_STATE = struct(
 )
 HUFFMAN_STATE = struct(
     "decode_state_huffman:DecodeStateHuffman",
-    base=DECODE_STATE,
+    **DECODE_STATE,
     compressed_codewords=POINTER,
     count_codewords=SIZE_T,
     huffman_tables=POINTER,

@@ -1,0 +1,68 @@
+"""What a .tflite model needs on a microcontroller, to the byte.
+
+    import refinfer
+
+    report = refinfer.simulate("person_detect.tflite", target="cortex-m4")
+    report.arena.minimum      # what to write down as kTensorArenaSize
+    verdict = refinfer.fit("person_detect.tflite", "nano33ble")
+    verdict.fits
+
+Each name is loaded when it is first used, so that importing refinfer costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refinfer.boards import Board, find_board
+    from refinfer.fit import Verdict, fit
+    from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
+    from refinfer.simulator import Refused, Report, Target, simulate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Board",
+    "FormatError",
+    "Graph",
+    "GraphError",
+    "RefinferError",
+    "Refused",
+    "Report",
+    "Target",
+    "UnsupportedNode",
+    "UsageError",
+    "Verdict",
+    "find_board",
+    "fit",
+    "read_model",
+    "simulate",
+]
+
+_HOMES = {
+    "refinfer.boards": ("Board", "find_board"),
+    "refinfer.fit": ("Verdict", "fit"),
+    "refinfer.schema": (
+        "FormatError",
+        "Graph",
+        "GraphError",
+        "RefinferError",
+        "UnsupportedNode",
+        "UsageError",
+        "read_model",
+    ),
+    "refinfer.simulator": ("Refused", "Report", "Target", "simulate"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'refinfer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,6 +1,6 @@
 """Bytes → `Model` (what the file says) → `Graph` (what it means, checked)."""
 
-from refinfer.schema.errors import FormatError, GraphError, RefinferError, UnsupportedNode
+from refinfer.schema.errors import FormatError, GraphError, RefinferError, UnsupportedNode, UsageError
 from refinfer.schema.file import parse, read_model
 from refinfer.schema.graph import Graph, Node, Quantization, Signature, Subgraph, Tensor
 from refinfer.schema.resolve import resolve
@@ -18,6 +18,7 @@ __all__ = [
     "Subgraph",
     "Tensor",
     "UnsupportedNode",
+    "UsageError",
     "parse",
     "read_model",
     "resolve",

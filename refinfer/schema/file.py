@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from mmap import ACCESS_READ, mmap
 
 from refinfer.schema.errors import FormatError
@@ -27,7 +28,8 @@ def read_model(source: Source) -> Graph:
     says is inconsistent.
     """
     file = contents(source)
-    return resolve(parse(file), file)
+    name = "" if isinstance(source, bytes | bytearray | memoryview) else os.fspath(source)
+    return replace(resolve(parse(file), file), name=name, file=file)
 
 
 def parse(data: bytes | bytearray | memoryview) -> Model:

@@ -7,7 +7,7 @@ copied: `table` (of a tensor or node) and `model` lead back to all that the file
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -107,10 +107,25 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A whole model, resolved. Subgraph 0 is the main one. Of metadata with the same name, the last counts."""
+    """A whole model, resolved. Subgraph 0 is the main one. Of metadata with the same name, the last counts.
+
+    `name` is the path it was read from, if any, and `file` all of its bytes.
+    """
 
     subgraphs: tuple[Subgraph, ...]
     metadata: Mapping[str, memoryview]
     signatures: tuple[Signature, ...] = ()
     description: str = ""
     model: tables.Model = field(default_factory=tables.Model, repr=False)
+    name: str = ""
+    file: memoryview = field(default=memoryview(b""), repr=False)
+
+    @property
+    def tensors(self) -> Iterator[Tensor]:
+        """The tensors of all subgraphs."""
+        return (tensor for subgraph in self.subgraphs for tensor in subgraph.tensors)
+
+    @property
+    def nodes(self) -> Iterator[Node]:
+        """The nodes of all subgraphs."""
+        return (node for subgraph in self.subgraphs for node in subgraph.nodes)

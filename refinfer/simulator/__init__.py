@@ -6,7 +6,7 @@ the sizes that work, `targets.py` lists the builds, `report.py` is what comes ou
 
 from refinfer.simulator.refused import Refused
 from refinfer.simulator.report import Report
-from refinfer.simulator.simulate import find_target, simulate_graph
+from refinfer.simulator.simulate import find_target, simulate
 from refinfer.simulator.targets import TARGETS, Target
 
-__all__ = ["TARGETS", "Refused", "Report", "Target", "find_target", "simulate_graph"]
+__all__ = ["TARGETS", "Refused", "Report", "Target", "find_target", "simulate"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from refinfer.kernels.common import EVAL_TENSOR, int_array_bytes, is_affine
+from refinfer.kernels.common import EVAL_TENSOR, int_array_bytes, is_affine, options_of
 from refinfer.kernels.kernel import (
     Bound,
     Kernel,
@@ -27,13 +27,13 @@ from refinfer.kernels.layout import POINTER, SIZE_T, Build, Struct
 from refinfer.kernels.registry import kernel_of
 from refinfer.schema.enums import BuiltinOperator
 from refinfer.schema.graph import Graph, Node, Subgraph, Tensor
+from refinfer.schema.options import VarHandleOptions
 from refinfer.simulator import structs
 from refinfer.simulator.arena import Move, Section
 from refinfer.simulator.head import (
     PlannedBuffer,
     ScratchRequest,
     Tensors,
-    nodes_of,
     offline_plan,
     planned_buffers,
     variable_tensors,
@@ -91,10 +91,10 @@ def allocate(graph: Graph, target: Target) -> Allocated:
 
 def kernels_found(graph: Graph) -> None:
     """Every operator has a kernel, before anything else is asked of it."""
-    for node in nodes_of(graph):
+    for node in graph.nodes:
         if kernel_of(node) is None:
             raise Refused("load", no_kernel_message(node), node)
-        if node.custom_code is None and node.has_custom_options:
+        if node.custom_code is None and node.table.custom_options is not None:
             reason = f"Unsupported behavior: found builtin operator {node.name} with custom options."
             raise Refused("load", reason, node)
 
@@ -130,7 +130,8 @@ def construction(graph: Graph, target: Target) -> Iterator[Move]:
 
 def resource_variables(graph: Graph, target: Target) -> int:
     """How many resource variables the program makes room for; raises Refused if the model has more."""
-    needed = len({node.options.shared_name for node in nodes_of(graph) if node.op == BuiltinOperator.VAR_HANDLE})
+    handles = (node for node in graph.nodes if node.op == BuiltinOperator.VAR_HANDLE)
+    needed = len({options_of(node, VarHandleOptions).shared_name for node in handles})
     if target.resource_variables is None:
         return needed
     if needed > target.resource_variables:
@@ -150,7 +151,7 @@ def start_of_model(graph: Graph, build: Build) -> Iterator[Move]:
     for subgraph in graph.subgraphs:
         source = "micro_allocator.cc: AllocateNodeAndRegistrations"
         yield _array(structs.NODE_AND_REGISTRATION, len(subgraph.nodes), build, source, NODES, subgraph.index)
-    for node in nodes_of(graph):
+    for node in graph.nodes:
         parameters = _kernel(node).parameters
         if parameters is not None:
             move = _struct(parameters, build, "flatbuffer_conversions.cc")
@@ -159,7 +160,7 @@ def start_of_model(graph: Graph, build: Build) -> Iterator[Move]:
 
 def init(graph: Graph, build: Build) -> Iterator[Move]:
     """Every kernel's Init [micro_interpreter_graph.cc: InitSubgraphs]."""
-    for node in nodes_of(graph):
+    for node in graph.nodes:
         for request in _asked(_kernel(node).init, node, build, "load"):
             assert isinstance(request, Persistent)
             yield _buffer(request.what, request.nbytes, request.source, node)
@@ -168,7 +169,7 @@ def init(graph: Graph, build: Build) -> Iterator[Move]:
 def prepare(graph: Graph, build: Build) -> Prepared:
     """Every kernel's Prepare [micro_interpreter_graph.cc: PrepareSubgraphs]."""
     prepared = Prepared([], [], Tensors({}, {}), set())
-    for node in nodes_of(graph):
+    for node in graph.nodes:
         before = len(prepared.scratch)
         for request in _asked(_kernel(node).prepare, node, build, "prepare"):
             _grant(request, node, build, prepared)
@@ -265,7 +266,7 @@ def inputs_and_outputs(subgraph: Subgraph, build: Build) -> Iterator[Move]:
 
 def refused_by_invoke(graph: Graph) -> Refused | None:
     """The first operator that only Invoke refuses, if any."""
-    for node in nodes_of(graph):
+    for node in graph.nodes:
         try:
             _kernel(node).invoke(node)
         except Refusal as refusal:

@@ -66,7 +66,7 @@ def planned_buffers(
     """What goes into the head, placed [micro_allocation_info.cc: InitializeAllocationInfo, then the planner]."""
     _check_intermediates(graph, tensors)
     wanted: list[tuple[Tensor | None, Node | None, str, int, Buffer]] = []
-    for position, tensor in enumerate(tensors_of(graph)):
+    for position, tensor in enumerate(graph.tensors):
         place = ONLINE if plan is None else plan[position]
         nbytes = tensors.nbytes(tensor)
         if needs_place(tensor, nbytes, place, tensors.bound):
@@ -91,7 +91,7 @@ def _buffer_to_plan(nbytes: int, span: tuple[int, int], place: int) -> Buffer:
 
 def _check_intermediates(graph: Graph, tensors: Tensors) -> None:
     """[micro_allocation_info.cc: ValidateSubgraph]"""
-    for node in nodes_of(graph):
+    for node in graph.nodes:
         for tensor in node.intermediates:
             nbytes = tensors.nbytes(tensor)
             if nbytes:
@@ -104,7 +104,7 @@ def variable_tensors(graph: Graph, plan: Sequence[int] | None) -> Iterator[Tenso
 
     TFLM looks them up in the plan by their index within the subgraph, for every subgraph from the plan's start.
     """
-    for tensor in tensors_of(graph):
+    for tensor in graph.tensors:
         if tensor.is_variable and (plan is None or plan[tensor.index] == ONLINE):
             yield tensor
 
@@ -119,20 +119,10 @@ def offline_plan(graph: Graph) -> tuple[int, ...] | None:
         return None
     words = memoryview(bytes(data[: len(data) // 4 * 4])).cast("i")
     count = words[2] if len(words) > 2 else 0
-    tensors = sum(1 for _ in tensors_of(graph))
+    tensors = sum(1 for _ in graph.tensors)
     if count != tensors:
         reason = f"Nbr of offline buffer offsets ({count}) in metadata not equal nbr tensors ({tensors})"
         raise Refused("plan", reason)
     if len(words) < 3 + count:
         raise GraphError(f"metadata {OFFLINE_PLAN}: {len(words) - 3} offsets, but it announces {count}")
     return tuple(words[3 : 3 + count])
-
-
-def nodes_of(graph: Graph) -> Iterator[Node]:
-    """All nodes, subgraph by subgraph."""
-    return (node for subgraph in graph.subgraphs for node in subgraph.nodes)
-
-
-def tensors_of(graph: Graph) -> Iterator[Tensor]:
-    """All tensors, subgraph by subgraph: the order in which an offline plan lists them."""
-    return (tensor for subgraph in graph.subgraphs for tensor in subgraph.tensors)

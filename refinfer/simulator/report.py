@@ -10,20 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from refinfer.schema.graph import Graph
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.refused import Refused
 from refinfer.simulator.targets import Target
 
 SCHEMA = 1
 """The version of the JSON form: it grows when a field changes its meaning or goes, not when one is added."""
-
-
-class ModelInfo(NamedTuple):
-    """Which file was looked at."""
-
-    name: str
-    nbytes: int
-    sha256: str
 
 
 class Arena(NamedTuple):
@@ -91,11 +84,12 @@ class Step(NamedTuple):
 class Report:
     """Where every byte of the arena goes, for one model on one target.
 
-    `refusal` is set when TFLM loads the model but fails in Invoke: the numbers are then those of an arena that is
-    allocated in vain. `lower_bound` is what no plan of the head can undercut without overlapping buffers.
+    `graph` is the model that was looked at. `refusal` is set when TFLM loads the model but fails in Invoke: the numbers
+    are then those of an arena that is allocated in vain. `lower_bound` is what no plan of the head can undercut
+    without overlapping buffers.
     """
 
-    model: ModelInfo
+    graph: Graph
     target: Target
     arena: Arena
     categories: Mapping[str, Category]
@@ -110,7 +104,7 @@ class Report:
         """The report as JSON-ready dicts and lists; the fields are documented in docs/json.md."""
         return {
             "schema": SCHEMA,
-            "model": self.model._asdict(),
+            "model": model_to_dict(self.graph),
             "target": target_to_dict(self.target),
             "arena": self.arena._asdict(),
             "categories": {name: asdict(category) for name, category in self.categories.items()},
@@ -125,6 +119,13 @@ class Report:
     def to_json(self) -> str:
         """The report as JSON text."""
         return json.dumps(self.to_dict(), indent=2)
+
+
+def model_to_dict(graph: Graph) -> dict[str, Any]:
+    """Which file was looked at, as JSON-ready values."""
+    from hashlib import sha256  # loads OpenSSL, which most runs do not need
+
+    return {"name": graph.name, "bytes": len(graph.file), "sha256": sha256(graph.file).hexdigest()}
 
 
 def target_to_dict(target: Target) -> dict[str, Any]:

@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from refinfer.schema.errors import UsageError
+from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator.allocate import Allocated, allocate, refused_by_invoke
 from refinfer.simulator.arena import Move, Section, smallest_passing, smallest_safe, tail_used
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.planner import live_bytes
-from refinfer.simulator.report import Allocation, Arena, Category, ModelInfo, Peak, Report, Step
+from refinfer.simulator.report import Allocation, Arena, Category, Peak, Report, Step
 from refinfer.simulator.targets import TARGETS, Target
 
 
-def simulate_graph(graph: Graph, target: Target, model: ModelInfo) -> Report:
-    """The arena of `graph` on `target`.
+def simulate(model: Source | Graph, target: str | Target = "cortex-m4") -> Report:
+    """Where every byte of the arena goes that TFLM needs for `model` on `target`.
 
-    Raises Refused (an UnsupportedNode) where TFLM refuses the model before Invoke.
+    `model` is a path, the bytes of a file, or a graph; `target` a name out of TARGETS, or a Target of your own.
+    Raises FormatError or GraphError for a bad file, UsageError for an unknown target, and Refused (an
+    UnsupportedNode) where TFLM would not load the model.
     """
+    graph = model if isinstance(model, Graph) else read_model(model)
+    target = target if isinstance(target, Target) else find_target(target)
     allocated = allocate(graph, target)
     live = live_bytes([each.buffer for each in allocated.buffers])
     steps = tuple(_steps(allocated, live))
     return Report(
-        model=model,
+        graph=graph,
         target=target,
         arena=_arena(allocated.moves),
         categories=_categories(allocated.moves),

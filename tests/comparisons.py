@@ -36,7 +36,11 @@ def predict(model: CorpusModel, target: Target) -> Report:
 def recording(model: CorpusModel, target: Target) -> Allocations:
     """What a RecordingMicroAllocator of the target prints."""
     report = predict(model, replace(target, recording=True))
-    categories = {name: Category(*each) for name, each in report.categories.items() if each.used or each.requested}
+    categories = {
+        name: Category(each.used, each.requested, each.count)
+        for name, each in report.categories.items()
+        if each.used or each.requested
+    }
     return Allocations(report.arena.used, report.arena.head, report.arena.tail, categories)
 
 

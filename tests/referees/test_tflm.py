@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from flatbuffers import Builder
 
+from tests import small_models
 from tests.referees.tflm import INSTALLED, Category, Refusal, Tflm, refusal_of, smallest
+from tests.small_models import SmallTensor
 
 pytestmark = pytest.mark.skipif(not INSTALLED, reason="there is no tflite-micro wheel for this platform")
 
@@ -26,16 +27,10 @@ def tflm() -> Iterator[Tflm]:
         yield referee
 
 
-def model_of(operator: int, types: tuple[int, int] = (FLOAT, FLOAT), inputs: tuple[int, int] = (0, 1)) -> bytes:
-    """A model of one operator: two inputs of four elements each, and a float output of four."""
-    code = schema.OperatorCodeT(builtinCode=operator, deprecatedBuiltinCode=min(operator, 127), version=1)
-    tensors = [schema.TensorT(shape=[1, 4], type=kind, buffer=0) for kind in (*types, FLOAT)]
-    node = schema.OperatorT(opcodeIndex=0, inputs=list(inputs), outputs=[2])
-    graph = schema.SubGraphT(tensors=tensors, inputs=[0, 1], outputs=[2], operators=[node])
-    model = schema.ModelT(version=3, operatorCodes=[code], subgraphs=[graph], buffers=[schema.BufferT()])
-    builder = Builder()
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+def model_of(operator: int, second: int = FLOAT, indices: tuple[int, int] = (0, 1)) -> bytes:
+    """Four floats, and four values of the type `second`, give four floats."""
+    inputs = (SmallTensor((1, 4)), SmallTensor((1, 4), second))
+    return small_models.model_of(operator, inputs, SmallTensor((1, 4)), indices=indices)
 
 
 def test_a_model_runs_on_inputs_that_the_seed_determines(tflm: Tflm) -> None:
@@ -71,10 +66,10 @@ def test_an_operator_that_is_not_registered_is_named(tflm: Tflm) -> None:
 
 
 def test_a_message_of_the_kernel_is_told_from_a_bare_check(tflm: Tflm) -> None:
-    hybrid = refusal_of(tflm.run(model_of(FULLY_CONNECTED, (FLOAT, INT8))))
+    hybrid = refusal_of(tflm.run(model_of(FULLY_CONNECTED, INT8)))
     message = "Input type: FLOAT32 with filter type: INT8 not supported."
     assert hybrid == Refusal("prepare", "FULLY_CONNECTED", 0, message, "")
-    mixed = refusal_of(tflm.run(model_of(BATCH_MATMUL, (FLOAT, INT8))))
+    mixed = refusal_of(tflm.run(model_of(BATCH_MATMUL, INT8)))
     assert mixed == Refusal("prepare", "BATCH_MATMUL", 0, "", "lhs_data->type == rhs_data->type was not true.")
 
 
@@ -83,7 +78,7 @@ def test_a_model_that_runs_is_not_refused(tflm: Tflm) -> None:
 
 
 def test_a_crash_is_an_answer_and_the_worker_lives_on(tflm: Tflm) -> None:
-    verdict = tflm.run(model_of(MINIMUM, inputs=(0, 99_999_999)))  # an index far out of range, which TFLM trusts
+    verdict = tflm.run(model_of(MINIMUM, indices=(0, 99_999_999)))  # an index far out of range, which TFLM trusts
     assert (verdict.loads, verdict.crash) == (False, "SIGSEGV")
     assert tflm.run(model_of(MINIMUM)).runs
 

@@ -76,7 +76,7 @@ class Firmware(NamedTuple):
     nbytes: int
     bound: str
     model_in_ram: bool
-    source: Source | None
+    source: Source
     place: str
     note: str
 
@@ -204,12 +204,12 @@ def parse_size(text: str) -> int:
     if match is None:
         raise UsageError(f"{text!r} is not a size; write 262144, 256K, 256KiB or 1.5M (K is 1024)")
     number, unit = match.groups(default="")
-    return round(float(number) * 1024 ** ("KMG".find(unit.upper()) + 1 if unit else 0))
+    return round(float(number) * _UNITS[unit.upper()])
 
 
 def firmware_to_dict(profile: Firmware) -> dict[str, Any]:
     """A profile as JSON-ready values."""
-    return profile._asdict() | {"source": profile.source.name if profile.source else None}
+    return profile._asdict() | {"source": profile.source.name}
 
 
 def _board(row: Mapping[str, Any], sources: Mapping[str, Source]) -> Board:
@@ -235,7 +235,7 @@ def _own_board(fields: Mapping[str, Any], place: str) -> Board:
     texts = ("id", "name", "target", "vendor", "mcu", "core", "note")
     sizes = (RAM, RAM_BLOCK, FLASH, PSRAM)
     _check_keys(fields, (*texts, *sizes, "firmware"), place)
-    values = {key: _text(fields, key, place) for key in texts if key in fields}
+    values: dict[str, Any] = {key: _text(fields, key, place) for key in texts if key in fields}
     known = {key: _size(fields, key, place) for key in sizes if key in fields}
     judged = tuple(figure for figure in (RAM_BLOCK, FLASH) if figure in known)
     if "target" not in values or not judged:
@@ -257,7 +257,8 @@ def _own_firmware(name: str, fields: Mapping[str, Any], place: str) -> Firmware:
     in_ram = fields.get("model_in_ram", False)
     _check_type(in_ram, bool, "model_in_ram", place)
     note = _text(fields, "note", place) if "note" in fields else ""
-    return Firmware(name, name, _size(fields, "leaves", place), AT_MOST, in_ram, None, place, note)
+    source = Source("own", place, "", "")
+    return Firmware(name, name, _size(fields, "leaves", place), AT_MOST, in_ram, source, "", note)
 
 
 def _check_keys(fields: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:
@@ -300,4 +301,5 @@ def _statement_to_dict(statement: Statement) -> dict[str, Any]:
     return {"bytes": statement.nbytes, "source": source.name, "place": statement.place, "read": source.read}
 
 
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _TOML_TYPES = {str: "text", dict: "table", bool: "truth value"}

@@ -6,42 +6,78 @@ flash has to hold the model's bytes. What else a program needs is not counted, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from os import PathLike
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from refinfer.boards import Board, Firmware
+from refinfer.boards import AT_LEAST, FLASH, RAM_BLOCK, Board, Firmware, all_boards, find_board
+from refinfer.kernels.layout import round_up
+from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
-from refinfer.simulator import Refused, Report
+from refinfer.simulator import Refused, Report, Target, find_target, simulate
+from refinfer.simulator.planner import ALIGNMENT
+from refinfer.simulator.report import model_to_dict, refusal_to_dict
 
 SCHEMA = 1
+"""The version of a verdict's JSON form: it grows when a field changes its meaning or goes, not when one is added."""
 
-FITS, DOES_NOT_FIT, REFUSED, UNKNOWN = "fits", "does not fit", "refused", "unknown"
-"""The outcomes. REFUSED: TFLM will not run this model, or does not run on this board. UNKNOWN is not a yes."""
+FITS, UNKNOWN, DOES_NOT_FIT, REFUSED = "fits", "unknown", "does not fit", "refused"
+"""The outcomes. UNKNOWN is not a yes. REFUSED: TFLM will not run this model, or does not run on this board."""
+
+NOT_COUNTED = (
+    "the stack, the heap and the program's own variables",
+    "the interpreter, the resolver and what else TFLM keeps outside the arena",
+    "the scratch memory of optimized kernels (CMSIS-NN, esp-nn): these are the reference kernels",
+    "the code of TFLM, of its kernels and of the program, which takes flash beside the model",
+)
+
+REFUSED_IN = {
+    "load": "as it loads it",
+    "prepare": "in AllocateTensors",
+    "plan": "in AllocateTensors",
+    "invoke": "in Invoke",
+}
+
+
+class Room(NamedTuple):
+    """Memory that something has to fit into; `nbytes` is None if nobody knows. `at_least`: there may be more."""
+
+    words: str
+    nbytes: int | None
+    at_least: bool = False
+
+
+class Finding(NamedTuple):
+    """The answer to one of a verdict's questions."""
+
+    outcome: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether one model fits one board, and why.
 
-    `arena_size` is the number to write down as kTensorArenaSize; `ram_needed` is the same, plus the model's bytes where
-    the firmware keeps the model in RAM. None stands for a number that nobody knows, or that there is none of.
+    `arena_size` is the number to write down as kTensorArenaSize: the smallest safe arena, rounded up to a multiple of
+    16. `ram_needed` is the same, plus the model's bytes where the firmware keeps the model in RAM. None stands for a
+    number that nobody knows, or that there is none of.
     """
 
     outcome: str
     reason: str
+    graph: Graph
     board: Board
     target: str | None
-    firmware: Firmware | None
-    report: Report | None
-    refusal: Refused | None
-    arena_size: int | None
-    ram_needed: int | None
-    ram_available: int | None
-    flash_needed: int | None
-    flash_available: int | None
-    not_counted: tuple[str, ...]
+    firmware: Firmware | None = None
+    report: Report | None = None
+    refusal: Refused | None = None
+    arena_size: int | None = None
+    ram_needed: int | None = None
+    ram_available: int | None = None
+    flash_needed: int | None = None
+    flash_available: int | None = None
+    not_counted: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -50,47 +86,177 @@ class Verdict:
 
     @property
     def ram_margin(self) -> int | None:
-        """RAM that is left in the block; negative where it does not suffice."""
+        """RAM that is left beside the arena; negative where there is too little."""
         return _margin(self.ram_available, self.ram_needed)
 
     @property
     def flash_margin(self) -> int | None:
-        """Flash that is left beside the model."""
+        """Flash that is left beside the model; negative where there is too little."""
         return _margin(self.flash_available, self.flash_needed)
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON-ready dicts and lists; docs/boards.md documents the fields."""
-        raise NotImplementedError
+        return {
+            "schema": SCHEMA,
+            "model": model_to_dict(self.graph),
+            "board": {"id": self.board.id, "name": self.board.name},
+            "target": self.target,
+            "firmware": self.firmware.id if self.firmware else None,
+            "outcome": self.outcome,
+            "fits": self.fits,
+            "reason": self.reason,
+            "arena_size": self.arena_size,
+            "arena": self.report.arena._asdict() if self.report else None,
+            "ram": {"needed": self.ram_needed, "available": self.ram_available, "margin": self.ram_margin},
+            "flash": {"needed": self.flash_needed, "available": self.flash_available, "margin": self.flash_margin},
+            "refusal": refusal_to_dict(self.refusal) if self.refusal else None,
+            "not_counted": list(self.not_counted),
+        }
 
     def to_json(self) -> str:
         """The verdict as JSON text."""
-        raise NotImplementedError
+        return json.dumps(self.to_dict(), indent=2)
 
 
 def fit(
-    model: str | PathLike[str] | bytes | Graph | Report,
-    board: str | Board,
-    *,
-    target: str | None = None,
-    firmware: str | None = None,
+    model: Source | Graph | Report, board: str | Board, *, target: str | None = None, firmware: str | None = None
 ) -> Verdict:
     """Whether `model` fits `board`, on the board's own target unless another is named, beside `firmware`'s profile.
 
-    Raises UsageError for a board, target or profile that does not exist; FormatError or GraphError for a bad file.
+    A Report speaks for the target that it was made for. Raises UsageError for a board, target or profile that does
+    not exist; FormatError or GraphError for a bad file.
     """
-    raise NotImplementedError
+    board = find_board(board) if isinstance(board, str) else board
+    profile = None if firmware is None else board.find_firmware(firmware)
+    if isinstance(model, Report):
+        return judge(model, model.graph, board, model.target.name, profile)
+    graph = model if isinstance(model, Graph) else read_model(model)
+    name = target or board.target
+    if name is None or board.no_tflm:
+        return _no_tflm(graph, board, profile)
+    return judge(_simulated(graph, name), graph, board, name, profile)
 
 
-def fit_all(
-    model: str | PathLike[str] | bytes | Graph, boards: Iterable[Board] | None = None
-) -> tuple[Verdict, ...]:
-    """The verdicts for all boards of the table, or for `boards`: one simulation for each build of TFLM among them."""
-    raise NotImplementedError
+def fit_all(model: Source | Graph, boards: Iterable[Board] | None = None) -> tuple[Verdict, ...]:
+    """The verdicts for all boards of the table, or for `boards`, each on its own target, without firmware.
+
+    As many simulations as there are different builds of TFLM among the targets.
+    """
+    graph = model if isinstance(model, Graph) else read_model(model)
+    chosen = all_boards() if boards is None else tuple(boards)
+    results = _simulated_for_all(graph, {board.target for board in chosen if board.target is not None})
+    return tuple(
+        _no_tflm(graph, board) if board.target is None else judge(results[board.target], graph, board, board.target)
+        for board in chosen
+    )
 
 
 def smallest_boards(verdicts: Iterable[Verdict], n: int = 3) -> tuple[Verdict, ...]:
     """Of the verdicts of `fit_all` the `n` that fit with the smallest block of RAM, then the smallest flash."""
-    raise NotImplementedError
+    fitting = (verdict for verdict in verdicts if verdict.fits)
+    return tuple(sorted(fitting, key=lambda each: (each.board.ram_block or 0, each.board.flash or 0))[:n])
+
+
+def judge(
+    result: Report | Refused, graph: Graph, board: Board, target: str, firmware: Firmware | None = None
+) -> Verdict:
+    """The verdict on what the simulator said of `graph`; all that is decided here is whether the numbers fit."""
+    if board.no_tflm:
+        return _no_tflm(graph, board, firmware)
+    if isinstance(result, Refused):
+        return _refused(result, graph, board, target, firmware, None)
+    if result.refusal is not None:
+        return _refused(result.refusal, graph, board, target, firmware, result)
+    arena_size = round_up(result.arena.minimum, ALIGNMENT)
+    in_ram = firmware is not None and firmware.model_in_ram
+    ram_needed = arena_size + len(graph.file) if in_ram else arena_size
+    ram, flash = room_for_arena(board, firmware, ram_needed), Room("the flash", board.flash)
+    findings = []
+    if RAM_BLOCK in board.judged or firmware is not None:
+        findings.append(_compare("the arena and the model" if in_ram else "the arena", ram_needed, ram, board.ram))
+    if FLASH in board.judged:
+        findings.append(_compare("the model", len(graph.file), flash, None))
+    outcome = max((finding.outcome for finding in findings), key=(FITS, UNKNOWN, DOES_NOT_FIT).index)
+    return Verdict(
+        outcome,
+        "; ".join(finding.reason for finding in findings if finding.outcome == outcome),
+        graph,
+        board,
+        target,
+        firmware,
+        report=result,
+        arena_size=arena_size,
+        ram_needed=ram_needed,
+        ram_available=ram.nbytes,
+        flash_needed=len(graph.file),
+        flash_available=flash.nbytes,
+        not_counted=_not_counted(firmware),
+    )
+
+
+def room_for_arena(board: Board, firmware: Firmware | None, needed: int) -> Room:
+    """What decides whether `needed` bytes fit: the board's largest block, or what the firmware leaves of it."""
+    block = Room("the largest block of RAM", board.ram_block)
+    if firmware is None:
+        return block
+    left = Room(f"what {firmware.name} leaves", firmware.nbytes, at_least=firmware.bound == AT_LEAST)
+    if block.nbytes is not None and (block.nbytes < firmware.nbytes or (left.at_least and block.nbytes < needed)):
+        return block
+    return left
+
+
+def _compare(subject: str, needed: int, room: Room, ram: int | None) -> Finding:
+    """Whether `needed` bytes fit into `room`. `ram` is all that the board has, be it in one piece or not."""
+    verb = "take" if " and " in subject else "takes"
+    if room.nbytes is None:
+        return Finding(UNKNOWN, f"no source that we know of says how large {room.words} is")
+    if needed <= room.nbytes:
+        return Finding(FITS, f"{subject} {verb} {needed:,} of {room.nbytes:,} bytes in {room.words}")
+    if room.at_least:
+        return Finding(UNKNOWN, f"{subject} {verb} {needed:,} bytes, and {room.words} is known to be {room.nbytes:,}")
+    reason = f"{subject} {verb} {needed:,} bytes, {needed - room.nbytes:,} more than {room.words} has ({room.nbytes:,})"
+    in_pieces = ram is not None and needed <= ram
+    return Finding(DOES_NOT_FIT, f"{reason}; its {ram:,} bytes of RAM are not in one piece" if in_pieces else reason)
+
+
+def _refused(
+    refusal: Refused, graph: Graph, board: Board, target: str, firmware: Firmware | None, report: Report | None
+) -> Verdict:
+    """TFLM will not run the model. What it allocates in vain is left to the report."""
+    reason = f"TFLM refuses it {REFUSED_IN[refusal.when]}: {refusal}"
+    return Verdict(REFUSED, reason, graph, board, target, firmware, report, refusal)
+
+
+def _no_tflm(graph: Graph, board: Board, firmware: Firmware | None = None) -> Verdict:
+    """TFLM does not run on the board, whatever the model is."""
+    return Verdict(REFUSED, board.no_tflm, graph, board, None, firmware)
+
+
+def _simulated_for_all(graph: Graph, names: Iterable[str]) -> dict[str, Report | Refused]:
+    """The results by target. Targets that differ in name alone, as cortex-m0 and cortex-m4 do, share a simulation."""
+    shared: dict[tuple[object, ...], Report | Refused] = {}
+    results: dict[str, Report | Refused] = {}
+    for name in names:
+        target = find_target(name)
+        key = (target.build, target.kernels, target.recording, target.resource_variables)
+        if key not in shared:
+            shared[key] = _simulated(graph, target)
+        result = shared[key]
+        results[name] = result if isinstance(result, Refused) else replace(result, target=target)
+    return results
+
+
+def _simulated(graph: Graph, target: str | Target) -> Report | Refused:
+    try:
+        return simulate(graph, target)
+    except Refused as refusal:
+        return refusal
+
+
+def _not_counted(firmware: Firmware | None) -> tuple[str, ...]:
+    if firmware is None or firmware.bound == AT_LEAST:
+        return NOT_COUNTED
+    return (*NOT_COUNTED, f"what {firmware.name} itself keeps in RAM, since it leaves no more than that figure")
 
 
 def _margin(available: int | None, needed: int | None) -> int | None:

@@ -1,0 +1,309 @@
+"""The command line: what may be asked, and where the answer comes from. docs/cli.md documents it.
+
+A command imports what it needs when it runs, so that --help and mistakes cost nothing. What it prints is made in
+`terminal/`, line by line; this file alone reads arguments, writes to the standard streams and knows exit codes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from refinfer import __version__
+from refinfer.schema.errors import FormatError, GraphError, RefinferError, UsageError
+
+if TYPE_CHECKING:
+    from refinfer.boards import Board
+    from refinfer.schema.graph import Graph
+    from refinfer.terminal.text import Screen
+
+YES, NO, ERROR, INTERRUPTED = 0, 1, 2, 130
+READER_LEFT = YES  # who closes the pipe has seen enough; nothing went wrong
+
+DEFAULT_TARGET = "cortex-m4"
+SCHEMA = 1  # of the JSON forms; docs/json.md
+SUFFIX = ".tflite"
+
+EPILOG = """\
+exit codes:
+  0  yes, or done
+  1  no: the model does not fit, or TensorFlow Lite Micro does not run it
+  2  an error: a line on stderr says which
+
+The manual is docs/cli.md; docs/json.md documents the JSON forms.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    try:
+        arguments = parser().parse_args(argv)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+        return READER_LEFT
+    except (RefinferError, OSError) as error:
+        complain(error)
+        return ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def fit(arguments: Namespace) -> int:
+    """`refinfer fit`: YES if every model fits the board, or with --all-boards every model some board."""
+    from refinfer import fit as facts
+    from refinfer.terminal import fit as words
+
+    board = None if arguments.all_boards else chosen_board(arguments)
+    graphs, broken = load_all(arguments.models)
+    verdicts = [
+        facts.fit_all(graph)
+        if board is None
+        else (facts.fit(graph, board, target=arguments.target, firmware=arguments.firmware),)
+        for graph in graphs
+    ]
+    if arguments.json:
+        write_json({"schema": SCHEMA, "verdicts": [verdict.to_dict() for each in verdicts for verdict in each]})
+    elif board is None:
+        write(words.all_boards_lines(graphs, verdicts, screen()))
+    elif len(graphs) == 1:
+        write(words.fit_lines(graphs[0], verdicts[0][0], facts.fit_all(graphs[0]), screen()))
+    else:
+        write(words.models_lines(graphs, [verdict for (verdict,) in verdicts], screen()))
+    if broken:
+        return ERROR
+    return YES if all(any(verdict.fits for verdict in each) for each in verdicts) else NO
+
+
+def memory(arguments: Namespace) -> int:
+    """`refinfer memory`."""
+    from refinfer.simulator import Refused, find_target, simulate
+    from refinfer.terminal import memory as words
+
+    target = find_target(arguments.target)
+    graph = load(arguments.model)
+    try:
+        report = simulate(graph, target)
+    except Refused as refusal:
+        if arguments.json:
+            write_json(words.refused_to_dict(graph, target, refusal))
+        else:
+            write(words.refused_lines(graph, target, refusal, screen()))
+        return NO
+    if arguments.json:
+        write_json(report.to_dict())
+    elif arguments.csv:
+        write_csv(words.memory_csv(report, arguments.csv))
+    else:
+        write(words.memory_lines(report, arguments.all, screen()))
+    return YES if report.refusal is None else NO
+
+
+def inspect(arguments: Namespace) -> int:
+    """`refinfer inspect`."""
+    from refinfer.terminal import inspect as words
+
+    graph = load(arguments.model)
+    if arguments.json:
+        write_json(words.describe(graph))
+    else:
+        write(words.inspect_lines(graph, arguments.all, screen()))
+    return YES
+
+
+def boards(arguments: Namespace) -> int:
+    """`refinfer boards`."""
+    from refinfer.boards import all_boards, find_board
+    from refinfer.terminal.boards import board_lines, list_lines
+
+    if arguments.id is not None:
+        board = find_board(arguments.id)
+        write_json(board.to_dict()) if arguments.json else write(board_lines(board, screen()))
+    elif arguments.json:
+        write_json({"schema": 1, "boards": [board.to_dict() for board in all_boards()]})
+    else:
+        write(list_lines(all_boards(), screen()))
+    return YES
+
+
+def targets(arguments: Namespace) -> int:
+    """`refinfer targets`."""
+    from refinfer.simulator.report import target_to_dict
+    from refinfer.simulator.targets import TARGETS
+    from refinfer.terminal.boards import targets_lines
+
+    if arguments.json:
+        write_json({"schema": 1, "targets": [target_to_dict(target) for target in TARGETS.values()]})
+    else:
+        write(targets_lines(TARGETS.values(), screen()))
+    return YES
+
+
+def load(path: str) -> Graph:
+    """The model at `path`; an error says which file it is about."""
+    from refinfer.schema.file import read_model
+
+    try:
+        return read_model(path)
+    except (FormatError, GraphError) as error:
+        message = str(error)
+        raise type(error)(message if message.startswith(path) else f"{path}: {message}") from None
+
+
+def load_all(names: Iterable[str]) -> tuple[list[Graph], bool]:
+    """The models that are named, and whether some could not be read; what was wrong with those is told at once."""
+    graphs, broken = [], False
+    for path in chain.from_iterable(map(models_at, names)):
+        try:
+            graphs.append(load(path))
+        except RefinferError as error:
+            complain(error)
+            broken = True
+    return graphs, broken
+
+
+def models_at(name: str) -> list[str]:
+    """The file of that name, or all models in the folder of that name and the folders in it."""
+    path = Path(name)
+    if not path.is_dir():
+        return [name]
+    found = sorted(map(str, path.rglob(f"*{SUFFIX}")))
+    if not found:
+        raise UsageError(f"{name}: no {SUFFIX} file in this folder")
+    return found
+
+
+def chosen_board(arguments: Namespace) -> Board:
+    """The board that was asked about, by id, by file, or by its sizes."""
+    from refinfer.boards import board_from_sizes, board_from_toml, find_board, parse_size
+
+    ram, flash = (None if text is None else parse_size(text) for text in (arguments.ram, arguments.flash))
+    sizes = ram is not None or flash is not None
+    if sum((arguments.board is not None, arguments.board_file is not None, sizes)) != 1:
+        raise UsageError(
+            "which board? one of --board ID ('refinfer boards' lists them), --board-file FILE, --ram SIZE, --all-boards"
+        )
+    if arguments.board is not None:
+        return find_board(arguments.board)
+    if arguments.board_file is not None:
+        return board_from_toml(arguments.board_file)
+    return board_from_sizes(ram, flash, arguments.target or DEFAULT_TARGET)
+
+
+def screen() -> Screen:
+    """The screen behind the standard output."""
+    from refinfer.terminal.text import screen_of
+
+    return screen_of(sys.stdout, os.environ)
+
+
+def write(lines: Iterable[str]) -> None:
+    """Lines to the standard output; what its encoding lacks is written out."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper, unless a test
+    for line in lines:
+        print(line)
+
+
+def write_json(value: Any) -> None:
+    """A value as JSON to the standard output."""
+    from json import dumps
+
+    print(dumps(value, indent=2, allow_nan=False))
+
+
+def write_csv(rows: Iterable[Sequence[Any]]) -> None:
+    """Rows to the standard output, as RFC 4180 has them."""
+    from csv import writer
+
+    writer(sys.stdout).writerows(rows)
+
+
+def complain(error: object) -> None:
+    """An error to the standard error, in one line."""
+    from refinfer.terminal.text import printable
+
+    if isinstance(error, OSError) and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
+    print(f"refinfer: {printable(str(error))}", file=sys.stderr)
+
+
+class OneLineParser(ArgumentParser):
+    """Tells a mistake as every other error is told: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it; `main` tells it."""
+        raise UsageError(f"{message} ({self.prog} --help tells more)")
+
+
+def parser() -> ArgumentParser:
+    """All that may be asked."""
+    whole = OneLineParser(
+        prog="refinfer", description=WHOLE, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
+    )
+    whole.add_argument("--version", action="version", version=f"refinfer {__version__}")
+    commands = whole.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for name, (run, summary, options) in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=summary, description=summary, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
+        )
+        command.set_defaults(run=run)
+        for flags, keywords in options:
+            command.add_argument(*flags, **keywords)
+    return whole
+
+
+def _option(*flags: str, **keywords: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return flags, keywords
+
+
+def _switch(flag: str, words: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return _option(flag, action="store_true", help=words)
+
+
+WHOLE = "How much RAM a .tflite model takes in TensorFlow Lite for Microcontrollers, to the byte, and does it fit."
+JSON = _switch("--json", "print JSON")
+ALL = _switch("--all", "print long lists in full")
+MODEL = _option("model", metavar="MODEL", help="a .tflite file")
+
+COMMANDS = {
+    "fit": (
+        fit,
+        "does the model fit the board?",
+        [
+            _option("models", metavar="MODEL", nargs="+", help="a .tflite file, or a folder of them"),
+            _option("--board", metavar="ID", help="a board that 'refinfer boards' lists"),
+            _option("--board-file", metavar="FILE", help="a board of your own, as a TOML file"),
+            _option("--ram", metavar="SIZE", help="any board whose largest block of RAM is this: 262144, 256K, 1M"),
+            _option("--flash", metavar="SIZE", help="... and whose flash is this"),
+            _switch("--all-boards", "every board that we know"),
+            _option("--firmware", metavar="PROFILE", help="beside this firmware, as 'refinfer boards ID' names it"),
+            _option("--target", metavar="NAME", help="a build of TFLM that 'refinfer targets' lists; else the board's"),
+            JSON,
+        ],
+    ),
+    "memory": (
+        memory,
+        "where does every byte of the arena go?",
+        [
+            MODEL,
+            _option("--target", metavar="NAME", default=DEFAULT_TARGET, help="a build of TFLM (default: %(default)s)"),
+            ALL,
+            JSON,
+            _option("--csv", choices=("allocations", "buffers", "steps"), help="print one of the lists as CSV"),
+        ],
+    ),
+    "inspect": (inspect, "what is in the file?", [MODEL, ALL, JSON]),
+    "boards": (
+        boards,
+        "which boards are known, and who says what of them?",
+        [_option("id", metavar="ID", nargs="?", help="one board, with every source"), JSON],
+    ),
+    "targets": (targets, "for which builds of TFLM are arenas computed, and how was that verified?", [JSON]),
+}

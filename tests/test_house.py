@@ -14,9 +14,15 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def text(file: str | Path) -> str:
+    return (ROOT / file).read_text(encoding="utf-8")
+
+
 PACKAGE = ROOT / "refinfer"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-MAKEFILE = (ROOT / "Makefile").read_text()
+PROJECT = tomllib.loads(text("pyproject.toml"))["project"]
+MAKEFILE = text("Makefile")
 DEMO_MODEL = re.findall(r"^MODEL \?= (\S+)$", MAKEFILE, re.MULTILINE)[0]
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -90,7 +96,7 @@ def test_fit_runs_on_the_standard_library_alone() -> None:
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    commands = set(re.findall(r"^    refinfer (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    commands = set(re.findall(r"^    refinfer (\w+)", text("README.md"), re.MULTILINE))
     assert "fit" in commands
     failed = {name for name in commands if run_without_packages(name, "--help").returncode != 0}
     assert failed == set()
@@ -114,7 +120,7 @@ def imports_when_loaded(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("source", SOURCES, ids=name_from_root)
 def test_no_module_loads_a_third_party_package(source: Path) -> None:
-    loaded = {name.partition(".")[0] for name in imports_when_loaded(ast.parse(source.read_text()))}
+    loaded = {name.partition(".")[0] for name in imports_when_loaded(ast.parse(text(source)))}
     assert loaded <= sys.stdlib_module_names | {"refinfer"}
 
 
@@ -141,42 +147,41 @@ def targets() -> set[str]:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / ".ci" / "run", ROOT / "Makefile"], ids=name_from_root)
 def test_every_make_command_that_is_named_exists(page: Path) -> None:
-    named = re.findall(r"(?:^ *|`)make ([a-z]+)", page.read_text(), re.MULTILINE)
+    named = re.findall(r"(?:^ *|`)make ([a-z]+)", text(page), re.MULTILINE)
     assert set(named) <= targets()
 
 
 def test_the_first_screen_of_the_readme_shows_the_two_commands() -> None:
-    first_screen = (ROOT / "README.md").read_text().splitlines()[:25]
+    first_screen = text("README.md").splitlines()[:25]
     commands = [line.split()[:2] for line in first_screen if line.startswith("    make ")]
     assert commands == [["make", "demo"], ["make", "test"]]
 
 
 def test_a_build_server_runs_what_the_readme_tells_a_newcomer() -> None:
-    steps = re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    steps = re.findall(r"^make (\w+)$", text(".ci/run"), re.MULTILINE)
     assert steps == ["demo", "test", "lint"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_from_root)
 def test_every_link_between_our_pages_leads_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text(page))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_every_decision_is_listed() -> None:
-    folder = ROOT / "docs" / "decisions"
-    notes = {path.name for path in folder.glob("0*.md")}
+    notes = {path.name for path in (ROOT / "docs" / "decisions").glob("0*.md")}
     assert notes
-    assert notes == set(re.findall(r"\]\((0.+?)\)", (folder / "README.md").read_text()))
+    assert notes == set(re.findall(r"\]\((0.+?)\)", text("docs/decisions/README.md")))
 
 
 def pins(file: str) -> dict[str, str]:
     """The packages that the file asks for in one version, and this version."""
-    return dict(re.findall(r"([\w-]+)==([\w.]+)", (ROOT / file).read_text()))
+    return dict(re.findall(r"([\w-]+)==([\w.]+)", text(file)))
 
 
 @pytest.mark.parametrize("tool", TOOLING, ids=name_from_root)
 def test_a_version_is_pinned_in_pyproject_alone(tool: Path) -> None:
-    assert [version for version in pins("pyproject.toml").values() if version in tool.read_text()] == []
+    assert [version for version in pins("pyproject.toml").values() if version in text(tool)] == []
 
 
 def test_the_sample_models_were_made_with_the_referees_of_the_suite() -> None:
@@ -189,15 +194,15 @@ def test_the_sample_models_were_made_with_the_referees_of_the_suite() -> None:
 def test_the_makefile_asks_for_the_python_that_the_project_requires() -> None:
     oldest = tuple(int(part) for part in PROJECT["requires-python"].removeprefix(">=").split("."))
     assert set(re.findall(r"sys\.version_info < \((\d+), (\d+)\)", MAKEFILE)) == {tuple(map(str, oldest))}
-    assert f"Python {oldest[0]}.{oldest[1]} or newer" in (ROOT / "README.md").read_text()
+    assert f"Python {oldest[0]}.{oldest[1]} or newer" in text("README.md")
 
 
 def test_a_build_server_runs_every_python_that_we_claim() -> None:
     claimed = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["classifiers"]))
     assert claimed
-    assert re.findall(r'"(3\.\d+)"', (ROOT / ".github" / "workflows" / "ci.yml").read_text()) == claimed
+    assert re.findall(r'"(3\.\d+)"', text(".github/workflows/ci.yml")) == claimed
 
 
 def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
-    entries = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    entries = re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)
     assert entries[0] == PROJECT["version"]

@@ -200,7 +200,7 @@ def board_from_sizes(ram: int | None, flash: int | None, target: str) -> Board:
 
 def parse_size(text: str) -> int:
     """Bytes from "262144", "256K", "256KB", "256KiB" or "1.5M"; K is 1024. Raises UsageError otherwise."""
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?) ?(?:([KMG])i?)?B?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?) ?(?:([KMG])i?)?B?", text.strip(), re.I | re.A)
     if match is None:
         raise UsageError(f"{text!r} is not a size; write 262144, 256K, 256KiB or 1.5M (K is 1024)")
     number, unit = match.groups(default="")

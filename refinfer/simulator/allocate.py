@@ -35,6 +35,7 @@ from refinfer.simulator.head import (
     ScratchRequest,
     Tensors,
     offline_plan,
+    place_of,
     planned_buffers,
     variable_tensors,
 )
@@ -171,7 +172,7 @@ def prepare(graph: Graph, build: Build) -> Prepared:
     prepared = Prepared([], [], Tensors({}, {}), set())
     for node in graph.nodes:
         before = len(prepared.scratch)
-        for request in _asked(_kernel(node).prepare, node, build, "prepare"):
+        for request in _asked(_kernel(node).prepare, prepared.tensors.seen_by(node), build, "prepare"):
             _grant(request, node, build, prepared)
         if len(prepared.scratch) - before > MOST_SCRATCH_BUFFERS:
             reason = f"Scratch buffer request exceeds limit per operator ({MOST_SCRATCH_BUFFERS})"
@@ -195,11 +196,11 @@ def _grant(request: Request, node: Node, build: Build, prepared: Prepared) -> No
         case Scratch(what=what, nbytes=nbytes):
             prepared.scratch.append(ScratchRequest(node, what, nbytes))
         case Reshaped(tensor=tensor, shape=shape):
-            prepared.tensors.shapes[tensor] = shape
+            prepared.tensors.shapes[place_of(tensor)] = shape
         case Bound(tensor=tensor, variable=variable):
-            prepared.tensors.bound[tensor] = variable
+            prepared.tensors.bound[place_of(tensor)] = variable
         case Variable(handle=handle, nbytes=nbytes, source=source):
-            name = prepared.tensors.bound.get(handle)
+            name = prepared.tensors.bound.get(place_of(handle))
             # A handle that comes from another subgraph is not known yet in Prepare: no memory, then.
             if name is not None and name not in prepared.variables:
                 prepared.variables.add(name)
@@ -215,7 +216,7 @@ def temporary_tensor(tensor: Tensor, node: Node, build: Build) -> Iterator[Move]
 def _check_outputs(node: Node, prepared: Prepared) -> None:
     """[micro_interpreter_graph.cc: CheckDynamicTensors]; shape (0,) is an old way to write a scalar."""
     for tensor in node.outputs:
-        shape = prepared.tensors.shapes.get(tensor, tensor.shape)
+        shape = prepared.tensors.shape(tensor)
         if shape != (0,) and any(length <= 0 for length in shape):
             raise Refused("prepare", f"Dynamic tensors are not supported (shape {list(shape)})", node, tensor)
 

@@ -6,6 +6,7 @@ Sources, under tensorflow/lite/micro: micro_allocation_info.cc, micro_allocator.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
@@ -31,18 +32,37 @@ class ScratchRequest(NamedTuple):
     nbytes: int
 
 
+Place = tuple[int, int]  # subgraph and index of a tensor
+
+
 class Tensors(NamedTuple):
     """What Prepare did to tensors: new shapes, and those that a kernel pointed at memory of its own."""
 
-    shapes: dict[Tensor, tuple[int, ...]]
-    bound: dict[Tensor, tuple[str, str]]
+    shapes: dict[Place, tuple[int, ...]]
+    bound: dict[Place, tuple[str, str]]
+
+    def shape(self, tensor: Tensor) -> tuple[int, ...]:
+        """The shape of `tensor` as it is now."""
+        return self.shapes.get(place_of(tensor), tensor.shape)
 
     def nbytes(self, tensor: Tensor) -> int:
-        """Bytes of a tensor after Prepare; raises Refused for a type without a size."""
+        """Bytes of `tensor` as it is now; raises Refused for a type without a size."""
         try:
-            return prod(self.shapes.get(tensor, tensor.shape)) * type_size(tensor)
+            return prod(self.shape(tensor)) * type_size(tensor)
         except Refusal as refusal:
             raise Refused("plan", refusal.reason, None, tensor) from None
+
+    def seen_by(self, node: Node) -> Node:
+        """`node` as its kernel sees it: with inputs as the kernels before it shaped them."""
+        if not any(x is not None and place_of(x) in self.shapes for x in node.inputs):
+            return node
+        inputs = tuple(x and replace(x, shape=self.shape(x)) for x in node.inputs)
+        return replace(node, inputs=inputs)
+
+
+def place_of(tensor: Tensor) -> Place:
+    """What stays the same of a tensor when its shape changes."""
+    return tensor.subgraph, tensor.index
 
 
 class PlannedBuffer(NamedTuple):
@@ -78,11 +98,11 @@ def planned_buffers(
     return tuple(PlannedBuffer(*each, offset) for each, offset in zip(wanted, offsets, strict=True))
 
 
-def needs_place(tensor: Tensor, nbytes: int, place: int, bound: Mapping[Tensor, object]) -> bool:
+def needs_place(tensor: Tensor, nbytes: int, place: int, bound: Mapping[Place, object]) -> bool:
     """Whether the planner has to find room for `tensor`: the file does not hold it, and nobody else keeps it."""
     if tensor.is_variable:
         return place != ONLINE
-    return tensor.data is None and tensor not in bound and nbytes != 0
+    return tensor.data is None and place_of(tensor) not in bound and nbytes != 0
 
 
 def _buffer_to_plan(nbytes: int, span: tuple[int, int], place: int) -> Buffer:

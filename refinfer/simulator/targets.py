@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from refinfer.kernels.common import USE_TFLM_COMPRESSION
+from refinfer.kernels.common import NDEBUG, USE_TFLM_COMPRESSION
 from refinfer.kernels.layout import Abi, Build
 from refinfer.simulator.structs import TF_LITE_STATIC_MEMORY
 
@@ -75,7 +75,7 @@ TARGETS: dict[str, Target] = {
             "the PyPI wheel tflite-micro as it reports: recording, with compression",
             LP64,
             "the wheel itself, live in the test suite",
-            defines=frozenset({TF_LITE_STATIC_MEMORY, USE_TFLM_COMPRESSION}),
+            defines=frozenset({TF_LITE_STATIC_MEMORY, USE_TFLM_COMPRESSION, NDEBUG}),
             structs={"TfLiteFullyConnectedParams": (32, 8)},  # read off the wheel's machine code: a newer schema
             recording=True,
             tflm="0.dev20261023182759",

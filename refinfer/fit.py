@@ -41,11 +41,15 @@ REFUSED_IN = {
 
 
 class Room(NamedTuple):
-    """Memory that something has to fit into; `nbytes` is None if nobody knows. `at_least`: there may be more."""
+    """Memory that something has to fit into; `nbytes` is None if nobody knows.
+
+    `at_least`: there may be more. `in_all`: what the board has of it, if it comes in pieces of which this is one.
+    """
 
     words: str
     nbytes: int | None
     at_least: bool = False
+    in_all: int | None = None
 
 
 class Finding(NamedTuple):
@@ -173,9 +177,9 @@ def judge(
     ram, flash = room_for_arena(board, firmware, ram_needed), Room("the flash", board.flash)
     findings = []
     if RAM_BLOCK in board.judged or firmware is not None:
-        findings.append(_compare("the arena and the model" if in_ram else "the arena", ram_needed, ram, board.ram))
+        findings.append(_compare("the arena and the model" if in_ram else "the arena", ram_needed, ram))
     if FLASH in board.judged:
-        findings.append(_compare("the model", len(graph.file), flash, None))
+        findings.append(_compare("the model", len(graph.file), flash))
     outcome = max((finding.outcome for finding in findings), key=(FITS, UNKNOWN, DOES_NOT_FIT).index)
     return Verdict(
         outcome,
@@ -196,7 +200,7 @@ def judge(
 
 def room_for_arena(board: Board, firmware: Firmware | None, needed: int) -> Room:
     """What decides whether `needed` bytes fit: the board's largest block, or what the firmware leaves of it."""
-    block = Room("the largest block of RAM", board.ram_block)
+    block = Room("the largest block of RAM", board.ram_block, in_all=board.ram)
     if firmware is None:
         return block
     left = Room(f"what {firmware.name} leaves", firmware.nbytes, at_least=firmware.bound == AT_LEAST)
@@ -205,18 +209,18 @@ def room_for_arena(board: Board, firmware: Firmware | None, needed: int) -> Room
     return left
 
 
-def _compare(subject: str, needed: int, room: Room, ram: int | None) -> Finding:
-    """Whether `needed` bytes fit into `room`. `ram` is all that the board has, be it in one piece or not."""
-    verb = "take" if " and " in subject else "takes"
+def _compare(subject: str, needed: int, room: Room) -> Finding:
+    """Whether `needed` bytes fit into `room`."""
+    takes = f"{subject} {'take' if ' and ' in subject else 'takes'} {needed:,} bytes"
     if room.nbytes is None:
         return Finding(UNKNOWN, f"no source that we know of says how large {room.words} is")
     if needed <= room.nbytes:
-        return Finding(FITS, f"{subject} {verb} {needed:,} of {room.nbytes:,} bytes in {room.words}")
+        return Finding(FITS, f"{takes}, and {room.words} is {room.nbytes:,}")
     if room.at_least:
-        return Finding(UNKNOWN, f"{subject} {verb} {needed:,} bytes, and {room.words} is known to be {room.nbytes:,}")
-    reason = f"{subject} {verb} {needed:,} bytes, {needed - room.nbytes:,} more than {room.words} has ({room.nbytes:,})"
-    in_pieces = ram is not None and needed <= ram
-    return Finding(DOES_NOT_FIT, f"{reason}; its {ram:,} bytes of RAM are not in one piece" if in_pieces else reason)
+        return Finding(UNKNOWN, f"{takes}, and of {room.words} only {room.nbytes:,} are certain")
+    too_many = f"{takes}, {needed - room.nbytes:,} more than {room.words} ({room.nbytes:,})"
+    in_pieces = f"; all RAM is {room.in_all:,}, but not in one piece" if needed <= (room.in_all or 0) else ""
+    return Finding(DOES_NOT_FIT, too_many + in_pieces)
 
 
 def _refused(

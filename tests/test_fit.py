@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import refinfer.fit as fit_module
 from refinfer.boards import AT_LEAST, AT_MOST, Board, Firmware, Source, all_boards, board_from_sizes, find_board
 from refinfer.fit import DOES_NOT_FIT, FITS, NOT_COUNTED, REFUSED, UNKNOWN, Verdict, fit, fit_all, smallest_boards
 from refinfer.schema.errors import UsageError
@@ -156,6 +156,17 @@ def test_firmware_leaves_less_than_the_block(profile: Firmware, minimum: int, ou
     assert fit(report(minimum, 1000), board_with(profile)).firmware is None
 
 
+def test_ram_is_called_in_pieces_only_where_it_is() -> None:
+    whole = board_with(firmware(32 * KB), ram=64 * KB)
+    pieces = board_with(firmware(64 * KB), ram=99 * KB)
+    assert "piece" not in fit(report(40 * KB), whole, firmware="rtos").reason
+    assert "piece" not in fit(report(99 * KB + 1), pieces).reason
+    assert fit(report(65 * KB), pieces).reason == (
+        "the arena takes 66,560 bytes, 1,024 more than the largest block of RAM (65,536); "
+        "all RAM is 101,376, but not in one piece"
+    )
+
+
 def test_a_model_in_ram_is_needed_beside_its_arena_and_still_in_flash() -> None:
     verdict = fit(report(160, 1000), board_with(firmware(32 * KB, model_in_ram=True)), firmware="rtos")
     assert (verdict.arena_size, verdict.ram_needed, verdict.flash_needed) == (160, 1160, 1000)
@@ -244,7 +255,7 @@ def test_boards_with_the_same_build_share_a_simulation(monkeypatch: pytest.Monke
         simulated.append(target.name)
         return simulate(graph, target)
 
-    monkeypatch.setattr(fit_module, "simulate", counted)
+    monkeypatch.setattr(sys.modules["refinfer.fit"], "simulate", counted)
     verdicts = fit_all(FITTING)
     assert {verdict.target for verdict in verdicts} == {None, "cortex-m0", "cortex-m4", "riscv32", "xtensa"}
     assert len(simulated) == 2  # short enums, and enums as large as int

@@ -52,6 +52,7 @@ SOURCES = {
     "platformio-teensy": ("PlatformIO teensy@66da50c", "https://github.com/platformio/platform-teensy"),
     "zephyr": ("Zephyr", "https://github.com/zephyrproject-rtos/zephyr"),
     "micropython": ("MicroPython 1c3c201149", "https://github.com/micropython/micropython"),
+    "micropython-issues": ("MicroPython issues", "https://github.com/micropython/micropython/issues"),
     "esp-idf": ("ESP-IDF", "https://github.com/espressif/esp-idf"),
     "arduino-esp8266": ("Arduino core for ESP8266", "https://github.com/esp8266/Arduino"),
     "tensorflow": ("TensorFlow issues", "https://github.com/tensorflow/tensorflow"),
@@ -384,8 +385,9 @@ def firmware(record: dict[str, Any], block: int | None) -> Iterator[Row]:
     for kind, (nbytes, source, place) in largest.items():
         yield [kind, nbytes, "at most", source, place, "what a build has; its own data comes out of it"]
     for nbytes, bound, place, note in micropython(record):
+        source = "micropython-issues" if place.startswith("#") else "micropython"
         for kind in ("micropython-flash", "micropython-heap"):
-            yield [kind, nbytes, bound, "micropython", place, note]
+            yield [kind, nbytes, bound, source, place, note]
 
 
 def micropython(record: dict[str, Any]) -> Iterator[Row]:

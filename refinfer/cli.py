@@ -11,7 +11,6 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refinfer import __version__
@@ -58,25 +57,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def fit(arguments: Namespace) -> int:
     """`refinfer fit`: YES if every model fits the board, or with --all-boards every model some board."""
-    from refinfer import fit as facts
+    from refinfer.fit import fit as fit_one
+    from refinfer.fit import fit_all
     from refinfer.terminal import fit as words
 
-    board = None if arguments.all_boards else chosen_board(arguments)
+    board = chosen_board(arguments)
     graphs, broken = load_all(arguments.models)
     verdicts = [
-        facts.fit_all(graph)
+        fit_all(graph)
         if board is None
-        else (facts.fit(graph, board, target=arguments.target, firmware=arguments.firmware),)
+        else (fit_one(graph, board, target=arguments.target, firmware=arguments.firmware),)
         for graph in graphs
     ]
     if arguments.json:
         write_json({"schema": SCHEMA, "verdicts": [verdict.to_dict() for each in verdicts for verdict in each]})
+    elif not graphs:
+        pass
     elif board is None:
-        write(words.all_boards_lines(graphs, verdicts, screen()))
+        write(words.all_boards_lines(verdicts, screen()))
     elif len(graphs) == 1:
-        write(words.fit_lines(graphs[0], verdicts[0][0], facts.fit_all(graphs[0]), screen()))
+        write(words.fit_lines(verdicts[0][0], fit_all(graphs[0]), screen()))
     else:
-        write(words.models_lines(graphs, [verdict for (verdict,) in verdicts], screen()))
+        write(words.models_lines([verdict for (verdict,) in verdicts], screen()))
     if broken:
         return ERROR
     return YES if all(any(verdict.fits for verdict in each) for each in verdicts) else NO
@@ -146,6 +148,12 @@ def targets(arguments: Namespace) -> int:
     return YES
 
 
+def show_help(_: Namespace) -> int:
+    """`refinfer` with nothing behind it."""
+    parser().print_help()
+    return YES
+
+
 def load(path: str) -> Graph:
     """The model at `path`; an error says which file it is about."""
     from refinfer.schema.file import read_model
@@ -171,30 +179,33 @@ def load_all(names: Iterable[str]) -> tuple[list[Graph], bool]:
 
 def models_at(name: str) -> list[str]:
     """The file of that name, or all models in the folder of that name and the folders in it."""
-    path = Path(name)
-    if not path.is_dir():
+    if not os.path.isdir(name):
         return [name]
-    found = sorted(map(str, path.rglob(f"*{SUFFIX}")))
+    walk = os.walk(name)
+    found = sorted(os.path.join(folder, file) for folder, _, files in walk for file in files if file.endswith(SUFFIX))
     if not found:
         raise UsageError(f"{name}: no {SUFFIX} file in this folder")
     return found
 
 
-def chosen_board(arguments: Namespace) -> Board:
-    """The board that was asked about, by id, by file, or by its sizes."""
+def chosen_board(arguments: Namespace) -> Board | None:
+    """The board that was asked about, by id, by file, or by its sizes; None for all that we know."""
     from refinfer.boards import board_from_sizes, board_from_toml, find_board, parse_size
 
     ram, flash = (None if text is None else parse_size(text) for text in (arguments.ram, arguments.flash))
-    sizes = ram is not None or flash is not None
-    if sum((arguments.board is not None, arguments.board_file is not None, sizes)) != 1:
-        raise UsageError(
-            "which board? one of --board ID ('refinfer boards' lists them), --board-file FILE, --ram SIZE, --all-boards"
-        )
-    if arguments.board is not None:
+    by_id, by_file = arguments.board is not None, arguments.board_file is not None
+    if by_id + by_file + arguments.all_boards + (ram is not None or flash is not None) != 1:
+        raise UsageError(f"which board? {BOARD_OPTIONS}, and only one of them")
+    if arguments.all_boards and (arguments.target or arguments.firmware):
+        raise UsageError("--all-boards takes each board with its own target and without firmware")
+    if by_id:
         return find_board(arguments.board)
-    if arguments.board_file is not None:
+    if by_file:
         return board_from_toml(arguments.board_file)
-    return board_from_sizes(ram, flash, arguments.target or DEFAULT_TARGET)
+    return None if arguments.all_boards else board_from_sizes(ram, flash, arguments.target or DEFAULT_TARGET)
+
+
+BOARD_OPTIONS = "--board ID ('refinfer boards' lists them), --board-file FILE, --ram SIZE --flash SIZE, or --all-boards"
 
 
 def screen() -> Screen:
@@ -248,7 +259,8 @@ def parser() -> ArgumentParser:
         prog="refinfer", description=WHOLE, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
     )
     whole.add_argument("--version", action="version", version=f"refinfer {__version__}")
-    commands = whole.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    whole.set_defaults(run=show_help)
+    commands = whole.add_subparsers(metavar="COMMAND", title="commands")
     for name, (run, summary, options) in COMMANDS.items():
         command = commands.add_parser(
             name, help=summary, description=summary, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter

@@ -1,1 +1,1 @@
-"""What the command line prints: facts in, lines out. `text.py` knows the terminal, each other file a command's words."""
+"""What the command line prints: facts in, lines out. `text.py` knows the terminal, a file each command's words."""

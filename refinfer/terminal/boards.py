@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from refinfer.boards import FLASH, PSRAM, RAM, RAM_BLOCK, Board, Firmware, Statement
 from refinfer.simulator.targets import Target
-from refinfer.terminal.text import BOLD, DIM, END, MIDDLE, Column, Screen, printable, size, table, wrapped
+from refinfer.terminal.text import BOLD, DIM, END, MIDDLE, Column, Screen, both, printable, size, table, wrapped
 
 FIGURES = {
     RAM_BLOCK: "largest block of RAM",
@@ -24,8 +24,8 @@ def list_lines(boards: Iterable[Board], screen: Screen) -> Iterator[str]:
     ]
     columns = [
         Column("board"),
-        Column("name", cut=MIDDLE),
-        Column("chip", cut=MIDDLE),
+        Column("name", cut=END),
+        Column("chip", cut=END),
         Column("RAM block", right=True),
         Column("RAM", right=True),
         Column("flash", right=True),
@@ -70,7 +70,7 @@ def _figure_lines(board: Board, figure: str, words: str, screen: Screen) -> Iter
     if value is None and not differ:
         return
     yield ""
-    yield screen.paint(f"{words}: {'unknown' if value is None else f'{value:,} bytes ({size(value)})'}", BOLD)
+    yield screen.paint(f"{words}: {'unknown' if value is None else both(value) if value else 'none'}", BOLD)
     for statement in agree:
         yield from wrapped(_cited(statement), screen, "    ", "  ")
     for statement in differ:
@@ -79,7 +79,7 @@ def _figure_lines(board: Board, figure: str, words: str, screen: Screen) -> Iter
 
 
 def _firmware_lines(firmware: Firmware, screen: Screen) -> Iterator[str]:
-    title = f"firmware {firmware.id}: {firmware.name} leaves {firmware.bound} {firmware.nbytes:,} bytes"
+    title = f"firmware {firmware.id} ({firmware.name}): leaves {firmware.bound} {both(firmware.nbytes)}"
     yield from (screen.paint(line, BOLD) for line in wrapped(title, screen))
     if firmware.model_in_ram:
         yield "  the model lies in RAM too"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from refinfer.fit import FITS, REFUSED, UNKNOWN, Verdict, smallest_boards
-from refinfer.schema.graph import Graph
-from refinfer.simulator.report import Report
+from refinfer.fit import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict, smallest_boards
 from refinfer.terminal.memory import needed_and_used
 from refinfer.terminal.names import buffer_name, model_name, operator_name
 from refinfer.terminal.text import (
@@ -20,6 +18,7 @@ from refinfer.terminal.text import (
     Column,
     Screen,
     bar,
+    both,
     entries,
     percent,
     plural,
@@ -32,48 +31,77 @@ from refinfer.terminal.text import (
 BAR = 30  # columns
 PEAK_BUFFERS = 4  # that are named
 
-COLOURS = {FITS: GREEN, UNKNOWN: YELLOW}
-MARKS = {FITS: "yes", UNKNOWN: "?", REFUSED: "-"}  # anything else: "no"
+ANSWERS = {FITS: "fits", DOES_NOT_FIT: "does not fit", REFUSED: "will not run on", UNKNOWN: "may or may not fit"}
+COLOURS = {FITS: GREEN, DOES_NOT_FIT: RED, REFUSED: RED, UNKNOWN: YELLOW}
+MARKS = {FITS: "yes", DOES_NOT_FIT: "no", REFUSED: "-", UNKNOWN: "?"}
 
 
-def fit_lines(graph: Graph, verdict: Verdict, elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:
+def fit_lines(verdict: Verdict, elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:
     """One model, one board. `elsewhere` is what `fit_all` says of the boards of the table."""
-    yield from headline(graph, verdict, screen)
-    report = verdict.report
-    if report is not None and verdict.arena_size is not None:
-        yield ""
-        yield from to_paste(verdict.arena_size, screen)
-        yield ""
-        yield from bars(verdict, screen)
-        yield ""
-        yield from entries(needed_and_used(report.arena), screen)
-        yield ""
-        yield from peak(report, screen)
-    yield ""
-    yield from small_print(verdict, elsewhere, screen)
+    yield from headline(verdict, screen)
+    for paragraph in (
+        to_paste(verdict),
+        bars(verdict, screen),
+        why(verdict, screen),
+        peak(verdict, screen),
+        small_print(verdict, screen),
+        smallest(elsewhere, screen),
+    ):
+        if lines := list(paragraph):
+            yield ""
+            yield from lines
 
 
-def headline(graph: Graph, verdict: Verdict, screen: Screen) -> Iterator[str]:
+def headline(verdict: Verdict, screen: Screen) -> Iterator[str]:
     """The answer in a sentence."""
-    text = f"{model_name(graph)} {says(verdict)} {printable(verdict.board.name)}: {verdict.reason}"
+    text = (
+        f"{model_name(verdict.graph)} {ANSWERS[verdict.outcome]} {printable(verdict.board.name)}: {because(verdict)}."
+    )
     for line in wrapped(text, screen):
-        yield screen.paint(line, BOLD, COLOURS.get(verdict.outcome, RED))
+        yield screen.paint(line, BOLD, COLOURS[verdict.outcome])
 
 
-def says(verdict: Verdict) -> str:
-    """The verb of the answer."""
-    verbs = {FITS: "fits", REFUSED: "will not run on", UNKNOWN: "may or may not fit"}
-    return verbs.get(verdict.outcome, "does not fit")
+def because(verdict: Verdict) -> str:
+    """The reason in the words of someone who is about to buy a board; where that is not simple, in full."""
+    needs = (
+        (verdict.ram_needed, verdict.ram_available, ram_in_words(verdict)),
+        (verdict.flash_needed, verdict.flash_available, "flash"),
+    )
+    known = [(needed, there, what) for needed, there, what in needs if needed is not None and there is not None]
+    if verdict.outcome == FITS:
+        shares = (f"{size(needed)} of {size(there)} of {what}" for needed, there, what in known)
+        return f"it takes {' and '.join(shares)}"
+    if verdict.outcome == DOES_NOT_FIT:
+        lacks = (f"{size(needed - there)} of {what}" for needed, there, what in known if needed > there)
+        return f"it lacks {' and '.join(lacks)}"
+    return printable(verdict.reason).removesuffix(".")
 
 
-def to_paste(arena_size: int, screen: Screen) -> Iterator[str]:
+def ram_in_words(verdict: Verdict) -> str:
+    """Which RAM it is that counts."""
+    board, firmware = verdict.board, verdict.firmware
+    if firmware is not None and verdict.ram_available == firmware.nbytes:
+        return f"RAM beside {firmware.name}"
+    return "RAM" if board.ram in (None, board.ram_block) else "RAM in one block"
+
+
+def to_paste(verdict: Verdict) -> Iterator[str]:
     """The lines of the program that make the arena."""
-    yield f"    constexpr int kTensorArenaSize = {arena_size};"
-    yield "    alignas(16) static uint8_t tensor_arena[kTensorArenaSize];"
+    if verdict.arena_size is not None:
+        yield f"    constexpr int kTensorArenaSize = {verdict.arena_size};"
+        yield "    alignas(16) static uint8_t tensor_arena[kTensorArenaSize];"
+
+
+def why(verdict: Verdict, screen: Screen) -> Iterator[str]:
+    """Where the size of the arena comes from."""
+    if verdict.report is not None:
+        yield from entries(needed_and_used(verdict.report.arena), screen)
 
 
 def bars(verdict: Verdict, screen: Screen) -> Iterator[str]:
     """How much of RAM and flash the model takes."""
+    if verdict.ram_needed is None and verdict.flash_needed is None:
+        return
     rows = [
         _bar_row("RAM", verdict.ram_needed, verdict.ram_available, screen),
         _bar_row("flash", verdict.flash_needed, verdict.flash_available, screen),
@@ -94,112 +122,132 @@ def _bar_row(name: str, needed: int | None, available: int | None, screen: Scree
     return (name, drawn, f"{needed:,}", f"of {available:,}", percent(needed, available), margin)
 
 
-def peak(report: Report, screen: Screen) -> Iterator[str]:
+def peak(verdict: Verdict, screen: Screen) -> Iterator[str]:
     """The operator that makes the head as large as it is, and its tensors."""
-    graph, top = report.graph, report.peak
-    if top is None:
+    graph, report = verdict.graph, verdict.report
+    top = report.peak if report is not None else None
+    if report is None or top is None:
         return
-    where = top.name if top.subgraph is None or top.op is None else operator_name(graph, top.subgraph, top.op)
+    where = f"the {top.name}"
+    if top.subgraph is not None and top.op is not None:
+        where = f"operator {operator_name(graph, top.subgraph, top.op)}"
     yield from wrapped(f"Peak at {where}: {top.nbytes:,} bytes of buffers alive at once", screen, "  ")
     alive = sorted((report.buffers[i] for i in top.buffers), key=lambda planned: -planned.nbytes)
     rows = [(f"{each.nbytes:,}", buffer_name(graph, each)) for each in alive[:PEAK_BUFFERS]]
     yield from table([Column("", right=True), Column("", cut=END)], rows, screen, indent="    ", titles=False)
     if rest := alive[PEAK_BUFFERS:]:
         total = sum(planned.nbytes for planned in rest)
-        yield screen.paint(f"    {screen.ellipsis} {plural(len(rest), 'more')}".rstrip("s") + f", {total:,} bytes", DIM)
+        yield screen.paint(f"    {screen.ellipsis} {plural(len(rest), 'more buffer')}, {total:,} bytes", DIM)
 
 
-def small_print(verdict: Verdict, elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:
-    """What the answer rests on, and where else to look."""
+def small_print(verdict: Verdict, screen: Screen) -> Iterator[str]:
+    """What the answer rests on."""
+    board, firmware, report = verdict.board, verdict.firmware, verdict.report
     notes = []
-    if verdict.report is not None:
-        target = verdict.report.target
-        notes.append(("Target", f"{target.name}: {target.summary}. Verified against {target.verified}."))
-    if verdict.firmware is not None:
-        firmware = verdict.firmware
-        notes.append(
-            ("Firmware", f"{firmware.name}: leaves {firmware.bound} {firmware.nbytes:,} bytes. {firmware.note}")
-        )
+    if report is not None:
+        target = report.target
+        notes.append(f"Target: {target.name}, {target.summary}. Verified against {target.verified}.")
+    if board.ram is not None and board.ram_block is not None and board.ram > board.ram_block:
+        block = f"the largest block of which at consecutive addresses is {size(board.ram_block)}"
+        notes.append(f"RAM: the board has {size(board.ram)}, {block}; an arena is one block.")
+    if firmware is not None:
+        left = f"leaves {firmware.bound} {both(firmware.nbytes)}"
+        notes.append(f"Firmware: {firmware.name} {left}: {firmware.note} ({firmware.source.name}, {firmware.place}).")
     if verdict.not_counted:
-        notes.append(("Not counted", "; ".join(verdict.not_counted) + "."))
-    smallest = smallest_boards(elsewhere)
-    if smallest:
-        names = ", ".join(f"{each.board.name} ({each.board.id}, {size(each.ram_available or 0)})" for each in smallest)
-        notes.append(("Smallest boards that fit", names + "."))
-    elif elsewhere:
-        notes.append(("Smallest boards that fit", "none of those we know."))
-    for title, text in notes:
-        yield from wrapped(f"{title}: {text}", screen, "    ", first="  ")
+        notes.append(f"Not counted: {'; '.join(verdict.not_counted)}.")
+    for note in notes:
+        yield from wrapped(printable(note), screen, "    ", first="  ")
 
 
-def models_lines(graphs: Sequence[Graph], verdicts: Sequence[Verdict], screen: Screen) -> Iterator[str]:
-    """Several models on one board: a line each, then those that are refused and why."""
-    if not graphs:
+def smallest(elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:
+    """Where else to look."""
+    if not elsewhere:
         return
+    found = smallest_boards(elsewhere)
+    if not found:
+        yield "  No board that we know fits it."
+        return
+    yield "  The smallest boards that fit:"
+    rows = [
+        (
+            each.board.id,
+            each.board.name,
+            f"{size(each.ram_available or 0)} RAM",
+            _share(each.ram_needed, each.ram_available),
+        )
+        for each in found
+    ]
+    columns = [Column(""), Column("", cut=END), Column("", right=True), Column("", right=True)]
+    yield from table(columns, rows, screen, indent="    ", titles=False)
+
+
+def models_lines(verdicts: Sequence[Verdict], screen: Screen) -> Iterator[str]:
+    """Several models on one board: a line each, then those that are refused and why."""
     fitting = sum(verdict.fits for verdict in verdicts)
-    yield screen.paint(f"{fitting} of {plural(len(graphs), 'model')} on {printable(verdicts[0].board.name)} fit", BOLD)
+    yield screen.paint(f"{fitting} of {plural(len(verdicts), 'model')} fit {printable(verdicts[0].board.name)}", BOLD)
     yield ""
     rows = [
         (
-            MARKS.get(verdict.outcome, "no"),
-            model_name(graph),
+            MARKS[verdict.outcome],
+            model_name(verdict.graph),
             _count(verdict.arena_size),
             _share(verdict.ram_needed, verdict.ram_available),
             _count(verdict.flash_needed),
             _share(verdict.flash_needed, verdict.flash_available),
         )
-        for graph, verdict in zip(graphs, verdicts, strict=True)
+        for verdict in verdicts
     ]
     numbers = [Column(title, right=True) for title in ("arena", "of RAM", "flash", "of flash")]
     yield from _coloured([Column("fits"), Column("model", cut=MIDDLE), *numbers], rows, verdicts, screen)
-    for graph, verdict in zip(graphs, verdicts, strict=True):
-        if verdict.outcome == REFUSED:
-            yield ""
-            yield from wrapped(f"{model_name(graph)}: {printable(verdict.reason)}", screen, "    ", first="  ")
+    refused = [verdict for verdict in verdicts if verdict.outcome == REFUSED]
+    if refused:
+        yield ""
+        yield "Refused:"
+    for verdict in refused:
+        yield from wrapped(f"{model_name(verdict.graph)}: {printable(verdict.reason)}", screen, "    ", first="  ")
 
 
-def all_boards_lines(graphs: Sequence[Graph], verdicts: Sequence[Sequence[Verdict]], screen: Screen) -> Iterator[str]:
+def all_boards_lines(verdicts: Sequence[Sequence[Verdict]], screen: Screen) -> Iterator[str]:
     """Every board: one model in detail, several as a matrix."""
-    if len(graphs) == 1:
-        return boards_lines(graphs[0], verdicts[0], screen)
-    return matrix_lines(graphs, verdicts, screen)
+    return boards_lines(verdicts[0], screen) if len(verdicts) == 1 else matrix_lines(verdicts, screen)
 
 
-def boards_lines(graph: Graph, verdicts: Sequence[Verdict], screen: Screen) -> Iterator[str]:
+def boards_lines(verdicts: Sequence[Verdict], screen: Screen) -> Iterator[str]:
     """One model on every board, the smallest first."""
-    yield from wrapped(f"{model_name(graph)} fits {_fitting(verdicts)}", screen)
+    for line in wrapped(f"{model_name(verdicts[0].graph)} fits {_fitting(verdicts)}", screen):
+        yield screen.paint(line, BOLD)
+    yield from wrapped(_arenas(verdicts), screen)
     yield ""
     ordered = sorted(verdicts, key=lambda verdict: (verdict.ram_available is None, verdict.ram_available or 0))
     rows = [
         (
-            MARKS.get(verdict.outcome, "no"),
+            MARKS[verdict.outcome],
             verdict.board.id,
             printable(verdict.board.name),
             verdict.target or "",
-            _count(verdict.arena_size),
             _count(verdict.ram_available),
             _share(verdict.ram_needed, verdict.ram_available),
             _share(verdict.flash_needed, verdict.flash_available),
         )
         for verdict in ordered
     ]
-    numbers = [Column(title, right=True) for title in ("arena", "RAM block", "of RAM", "of flash")]
+    numbers = [Column(title, right=True) for title in ("RAM block", "arena", "flash")]
     columns = [Column("fits"), Column("board"), Column("name", cut=END), Column("target"), *numbers]
     yield from _coloured(columns, rows, ordered, screen)
     yield ""
     yield from wrapped(LEGEND, screen)
 
 
-def matrix_lines(graphs: Sequence[Graph], verdicts: Sequence[Sequence[Verdict]], screen: Screen) -> Iterator[str]:
+def matrix_lines(verdicts: Sequence[Sequence[Verdict]], screen: Screen) -> Iterator[str]:
     """Several models on every board: the models are numbered, and as many stand side by side as there is room for."""
-    for number, (graph, each) in enumerate(zip(graphs, verdicts, strict=True), 1):
-        yield from wrapped(f"[{number}] {model_name(graph)} fits {_fitting(each)}", screen, "    ", first="")
-    room = (screen.width - NAMES) // len(f"  [{len(graphs)}]")
-    for start in range(0, len(graphs), room):
-        numbers = range(start, min(start + room, len(graphs)))
+    for number, each in enumerate(verdicts, 1):
+        yield from wrapped(f"[{number}] {model_name(each[0].graph)} fits {_fitting(each)}", screen, "    ", first="")
+    room = (screen.width - NAMES) // len(f"  [{len(verdicts)}]")
+    for start in range(0, len(verdicts), room):
+        numbers = range(start, min(start + room, len(verdicts)))
         columns = [Column("board"), *(Column(f"[{number + 1}]", right=True) for number in numbers)]
         rows = [
-            (each[0].board.id, *(MARKS.get(each[number].outcome, "no") for number in numbers))
+            (each[0].board.id, *(MARKS[each[number].outcome] for number in numbers))
             for each in zip(*verdicts, strict=True)
         ]
         yield ""
@@ -210,6 +258,16 @@ def matrix_lines(graphs: Sequence[Graph], verdicts: Sequence[Sequence[Verdict]],
 
 LEGEND = "-: TensorFlow Lite Micro does not run this model, or does not run on this board. ?: a size is unknown."
 NAMES = 24  # columns for the ids of boards
+
+
+def _arenas(verdicts: Sequence[Verdict]) -> str:
+    """Which arena which builds of TFLM need."""
+    targets: dict[int, set[str]] = {}
+    for verdict in verdicts:
+        if verdict.arena_size is not None and verdict.target is not None:
+            targets.setdefault(verdict.arena_size, set()).add(verdict.target)
+    sizes = (f"{nbytes:,} bytes ({', '.join(sorted(names))})" for nbytes, names in sorted(targets.items()))
+    return f"arena: {'; '.join(sizes)}" if targets else ""
 
 
 def _fitting(verdicts: Sequence[Verdict]) -> str:
@@ -223,7 +281,7 @@ def _coloured(
     title, *lines = table(columns, rows, screen, indent="")
     yield title
     for line, verdict in zip(lines, verdicts, strict=True):
-        yield screen.paint(line, COLOURS.get(verdict.outcome, RED))
+        yield screen.paint(line, COLOURS[verdict.outcome])
 
 
 def _count(nbytes: int | None) -> str:

@@ -141,12 +141,15 @@ def signatures(graph: Graph) -> list[dict[str, Any]]:
 
 def warnings(graph: Graph) -> list[str]:
     """What a reader of this model should know before trusting it to a microcontroller."""
-    found = []
     lacking = Counter(node.name for node in graph.nodes if kernel_of(node) is None)
-    found += [f"TFLM has no kernel for {name} ({plural(count, 'operator')})" for name, count in lacking.items()]
-    found += [f"operator {_place(node)} is hybrid: float input, {w.type.name} weights" for node, w in hybrid(graph)]
-    off = [tensor for tensor in graph.tensors if _is_dimension_off(tensor)]
-    if off:
+    found = [f"TFLM has no kernel for {name} ({plural(count, 'operator')})" for name, count in lacking.items()]
+    if hybrid := [node for node in graph.nodes if is_hybrid(node)]:
+        first = f"{hybrid[0].index} ({hybrid[0].name}) of subgraph {hybrid[0].subgraph}"
+        found.append(
+            f"{plural(len(hybrid), 'hybrid operator')} (float input, integer weights), the first being {first}: TFLM "
+            "runs few of those; quantize the activations too"
+        )
+    if off := [tensor for tensor in graph.tensors if is_dimension_off(tensor)]:
         found.append(
             f"quantized_dimension is out of range in {plural(len(off), 'tensor')}, the first being {off[0].index} "
             f"({off[0].name!r}): LiteRT refuses that, TFLM does not look"
@@ -154,10 +157,19 @@ def warnings(graph: Graph) -> list[str]:
     return found
 
 
-def hybrid(graph: Graph) -> Iterator[tuple[Node, Tensor]]:
-    """Operators that multiply float32 with weights of 8 bits or less, as dynamic-range quantization leaves them."""
-    for node in graph.nodes:
-        if node.op in HYBRID_OPERATORS and len(node.inputs) > 1:
+def is_hybrid(node: Node) -> bool:
+    """Whether it multiplies float32 with weights of 8 bits or less, as dynamic-range quantization leaves them."""
+    x, weights = (*node.inputs, None, None)[:2]
+    return (
+        node.op in HYBRID_OPERATORS
+        and x is not None
+        and weights is not None
+        and x.type == TensorType.FLOAT32
+        and weights.type in SMALL_TYPES
+    )
+
+
+HYBRID_OPERATORS and len(node.inputs) > 1:
             x, weights = node.inputs[:2]
             if x is not None and weights is not None and x.type == TensorType.FLOAT32 and weights.type in SMALL_TYPES:
                 yield node, weights
@@ -175,7 +187,8 @@ HYBRID_OPERATORS = {
 SMALL_TYPES = {TensorType.INT8, TensorType.UINT8, TensorType.INT4, TensorType.INT2}
 
 
-def _is_dimension_off(tensor: Tensor) -> bool:
+def is_dimension_off(tensor: Tensor) -> bool:
+    """Whether the scales are along a dimension that the tensor does not have."""
     quantization = tensor.quantization
     return (
         quantization is not None
@@ -322,18 +335,20 @@ def _operators(subgraph: Subgraph, screen: Screen) -> Iterator[str]:
     yield from table(columns, rows, screen)
 
 
-def _options_text(stated: object | None) -> str:
-    """What the options say beyond their defaults; padding is always said."""
-    if not isinstance(stated, Table):
+def _options_text(options: object | None) -> str:
+    """What the options say beyond their defaults, the words before the numbers; padding is always said."""
+    if not isinstance(options, Table):
         return ""
-    fields = ((field, getattr(stated, field.name)) for field in type(stated).fields)
-    said = (_option(field.name, value) for field, value in fields if field.name == "padding" or value != field.default)
-    return " ".join(said)
+    fields = ((field, getattr(options, field.name)) for field in type(options).fields)
+    said = {field.name: value for field, value in fields if field.name == "padding" or value != field.default}
+    words = [value.name for value in said.values() if isinstance(value, Enum)]
+    words += [name for name, value in said.items() if value is True]
+    numbers = {name: value for name, value in said.items() if value is not True and not isinstance(value, Enum)}
+    return " ".join(words + [f"{name}={_plain(value)}" for name, value in numbers.items() if not _says_nothing(name, value)])
 
 
-def _option(name: str, value: Any) -> str:
-    plain = _plain(value)
-    return plain if isinstance(value, Enum) else name if value is True else f"{name}={plain}"
+def _says_nothing(name: str, value: object) -> bool:
+    return value == 1 and name.startswith(("stride", "dilation", "depth_multiplier"))
 
 
 def _cut(lines: Sequence[str], everything: bool, thing: str, screen: Screen) -> Iterator[str]:
@@ -348,8 +363,8 @@ def _names(graph: Graph, screen: Screen) -> Iterator[str]:
     if graph.metadata:
         yield ""
         yield screen.paint("Metadata", BOLD)
-        rows = [(printable(name), f"{len(data):,} bytes") for name, data in graph.metadata.items()]
-        yield from table([Column("", cut=MIDDLE), Column("", right=True)], rows, screen, titles=False)
+        sizes = [(printable(name), f"{len(data):,} bytes") for name, data in graph.metadata.items()]
+        yield from table([Column("", cut=MIDDLE), Column("", right=True)], sizes, screen, titles=False)
     for signature in signatures(graph):
         yield ""
         key = printable(signature["key"])
@@ -360,7 +375,3 @@ def _names(graph: Graph, screen: Screen) -> Iterator[str]:
             for name, index in signature[way].items()
         ]
         yield from table([Column(""), Column("", cut=MIDDLE), Column("")], rows, screen, titles=False)
-
-
-def _place(node: Node) -> str:
-    return f"{node.index} ({node.name}) of subgraph {node.subgraph}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from refinfer.schema.graph import Graph
 from refinfer.simulator.head import PlannedBuffer
+from refinfer.simulator.planner import ALIGNMENT
 from refinfer.simulator.refused import Refused
 from refinfer.simulator.report import (
     SCHEMA,
@@ -31,10 +32,10 @@ from refinfer.terminal.text import (
     Column,
     Screen,
     bar,
+    both,
     entries,
     plural,
     printable,
-    size,
     table,
     wrapped,
 )
@@ -61,7 +62,7 @@ def memory_lines(report: Report, everything: bool, screen: Screen) -> Iterator[s
 def totals(report: Report, screen: Screen) -> Iterator[str]:
     """What the arena comes to."""
     name, nbytes = model_name(report.graph), report.arena.minimum
-    headline = f"{name} on {report.target.name} takes an arena of {nbytes:,} bytes ({size(nbytes)})"
+    headline = f"{name} on {report.target.name} takes an arena of {both(nbytes)}"
     yield from (screen.paint(line, BOLD) for line in wrapped(headline, screen))
     if report.refusal is not None:
         text = f"TFLM loads it, but Invoke fails: {printable(str(report.refusal))}"
@@ -80,19 +81,18 @@ def totals(report: Report, screen: Screen) -> Iterator[str]:
 
 
 def needed_and_used(arena: Arena) -> list[tuple[str, str, str]]:
-    """The size to write down and the one that the program prints, and why they differ."""
-    more = arena.minimum - arena.used
-    needed = f"the smallest arena that works: room for {arena.bound_by}"
+    """The smallest arena and what the program then reports, and why they differ."""
+    given_back = arena.minimum - arena.used
     used = "what arena_used_bytes() returns: head + tail"
-    if more > 0:
-        used += f"; {more:,} fewer, since the memory of that step is given back"
-    if more < 0:
-        used += f"; an arena of just {arena.minimum:,} bytes loses {-more} fewer to alignment at its end"
-    rows = [("needed", f"{arena.minimum:,}", needed), ("used", f"{arena.used:,}", used)]
+    if given_back >= ALIGNMENT:
+        used += f"; {given_back:,} less, since that step gives its memory back"
+    elif given_back:
+        used += "; what alignment takes at the end of an arena depends on its size"
+    rows = [("needed", f"{arena.minimum:,}", f"the smallest arena that works: room for {arena.bound_by}")]
     if arena.merely_passes < arena.minimum:
-        passes = "TFLM's own checks let this pass, and it overwrites its own memory"
-        rows.insert(1, ("unsafe", f"{arena.merely_passes:,}", passes))
-    return rows
+        remark = "TFLM's own checks pass from here on, but it overwrites memory in use"
+        rows.append(("unsafe", f"{arena.merely_passes:,}", remark))
+    return [*rows, ("used", f"{arena.used:,}", used)]
 
 
 def categories(report: Report, screen: Screen) -> Iterator[str]:
@@ -137,12 +137,18 @@ def _owner(allocation: Allocation) -> int:
     return INTERPRETER if allocation.tensor is None else TENSORS
 
 
-def _items(allocations: Iterable[Allocation], graph: Graph, screen: Screen) -> Iterator[str]:
+def _items(allocations: Sequence[Allocation], graph: Graph, screen: Screen) -> Iterator[str]:
     rows = [
         (printable(each.what), f"{each.nbytes:,}", _padding(each.used - each.nbytes), _tensor_name(each, graph))
         for each in allocations
     ]
-    yield from table([*WHAT, Column("tensor", cut=MIDDLE)], rows, screen)
+    yield from _without_empty([*WHAT, Column("tensor", cut=MIDDLE)], rows, screen)
+
+
+def _without_empty(columns: Sequence[Column], rows: Sequence[Sequence[str]], screen: Screen) -> Iterator[str]:
+    """A table of the columns that have something to say."""
+    filled = [i for i in range(len(columns)) if any(row[i] for row in rows)]
+    yield from table([columns[i] for i in filled], [[row[i] for i in filled] for row in rows], screen)
 
 
 WHAT = [Column("what", cut=END), Column("bytes", right=True), Column("padding", right=True)]
@@ -174,10 +180,10 @@ def _largest_operators(
         what = ", ".join(f"{printable(each.what)} {each.nbytes:,}" for each in sorted(mine, key=lambda a: -a.nbytes))
         rows.append((operator_name(graph, *node), f"{asked:,}", _padding(used - asked), _padding(scratch), what))
     columns = [Column("operator"), *WHAT[1:], Column("scratch", right=True), Column("what", cut=END)]
-    yield from table(columns, rows, screen)
+    yield from _without_empty(columns, rows, screen)
     left = operators[SHORT_LIST:]
     rest = sum(each.used for _, mine in left for each in mine)
-    yield from _left_out(len(left), "operator", f"{rest:,} bytes with padding", screen)
+    yield from _left_out(len(left), "operator", f", {rest:,} bytes with padding", screen)
 
 
 def _by_operator(allocations: Sequence[Allocation]) -> list[tuple[tuple[int, int], list[Allocation]]]:
@@ -236,7 +242,7 @@ def _step(step: int, report: Report, graph: Graph, screen: Screen) -> tuple[str,
 
 def _steps_left_out(steps: Sequence[Step], which: range, where: str, screen: Screen) -> Iterator[str]:
     most = max((steps[step].nbytes for step in which), default=0)
-    yield from _left_out(len(which), "step", f"{where}, with at most {most:,} bytes", screen)
+    yield from _left_out(len(which), "step", f" {where}, of at most {most:,} bytes", screen)
 
 
 def buffers(report: Report, graph: Graph, everything: bool, screen: Screen) -> Iterator[str]:
@@ -261,8 +267,8 @@ def buffers(report: Report, graph: Graph, everything: bool, screen: Screen) -> I
 
 def _left_out(count: int, thing: str, remark: str, screen: Screen) -> Iterator[str]:
     if count:
-        text = f"  {screen.ellipsis} {plural(count, thing)} more{', ' if remark else ''}{remark} (--all shows all)"
-        yield screen.paint(text, DIM)
+        more = plural(count, f"more {thing}")
+        yield screen.paint(f"  {screen.ellipsis} {more}{remark} (--all shows all)", DIM)
 
 
 def _tensor_name(allocation: Allocation, graph: Graph) -> str:

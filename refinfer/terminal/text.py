@@ -12,6 +12,8 @@ READABLE = 100  # columns of running text
 DRAWN_WITH = "█▏▎▍▌▋▊▉░·×…→–"
 SHORTEST_CELL = 12  # columns that a cell of text keeps, however narrow the terminal
 
+NO_BREAK = "\xa0"
+
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
@@ -89,6 +91,11 @@ def size(nbytes: int) -> str:
     return plural(nbytes, "byte")
 
 
+def both(nbytes: int) -> str:
+    """Bytes to the byte, and as people say them."""
+    return f"{nbytes:,} bytes ({size(nbytes)})" if nbytes >= 1 << 10 else size(nbytes)
+
+
 def plural(count: int, thing: str) -> str:
     """``1 byte``, ``2 bytes``."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
@@ -139,10 +146,18 @@ def bar(value: float, whole: float, width: int, screen: Screen) -> str:
 
 def wrapped(text: str, screen: Screen, indent: str = "", first: str | None = None) -> Iterator[str]:
     """`text` as lines that are comfortable to read; the first may be indented differently."""
+    from re import sub
     from textwrap import wrap
 
-    width = min(screen.width, READABLE)
-    yield from wrap(text, width, initial_indent=indent if first is None else first, subsequent_indent=indent)
+    lines = wrap(
+        sub(r"(?<=\d) (?=[KM]B|bytes?\b|%)", NO_BREAK, text),
+        min(screen.width, READABLE),
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        yield line.replace(NO_BREAK, " ")
 
 
 def entries(rows: Sequence[tuple[str, str, str]], screen: Screen) -> Iterator[str]:

@@ -45,11 +45,16 @@ def recording(model: CorpusModel, target: Target) -> Allocations:
 
 
 def refusal_by_the_wheel(model: CorpusModel) -> Refused | None:
-    """The refusal, be it raised or, where the model loads and only Invoke fails, reported."""
+    """The refusal, be it raised or, where the model loads and only Invoke fails, reported.
+
+    None if there is none, or if we do not get as far as TFLM since the file is inconsistent.
+    """
     try:
         return predict(model, WHEEL).refusal
     except Refused as refused:
         return refused
+    except refinfer.GraphError:
+        return None
 
 
 def smallest_arena(arena: Arena, measured: int) -> tuple[int, int]:

@@ -97,16 +97,16 @@ def recorded_wasm32(model: CorpusModel, verdict: Verdict, tflm: Tflm) -> Pair | 
 
 COLUMNS: dict[str, Column] = {
     "wheel used": used_by_the_wheel,
-    "lines": lines_of_the_wheel,
-    "minimum": minimum_of_the_wheel,
+    "wheel lines": lines_of_the_wheel,
+    "wheel minimum": minimum_of_the_wheel,
     "cortex-m4 used": partial(recorded_used, "m4_ref", TARGETS_OF["m4_ref"][0]),
-    "minimum ": partial(recorded_minimum, "m4_ref", TARGETS_OF["m4_ref"][0]),
-    "allocations": allocations_of_cortex_m4,
+    "cortex-m4 minimum": partial(recorded_minimum, "m4_ref", TARGETS_OF["m4_ref"][0]),
+    "cortex-m4 allocations": allocations_of_cortex_m4,
     "cortex-m0 minimum": partial(recorded_minimum, "m0_ref", TARGETS_OF["m0_ref"][0]),
     "x86-64 used": partial(recorded_used, "x86_64_ref", TARGETS_OF["x86_64_ref"][0]),
-    "minimum  ": partial(recorded_minimum, "x86_64_ref", TARGETS_OF["x86_64_ref"][0]),
+    "x86-64 minimum": partial(recorded_minimum, "x86_64_ref", TARGETS_OF["x86_64_ref"][0]),
     "int-sized enums used": partial(recorded_used, "m4_ref_intenum", TARGETS_OF["m4_ref_intenum"][0]),
-    "minimum   ": partial(recorded_minimum, "m4_ref_intenum", TARGETS_OF["m4_ref_intenum"][0]),
+    "int-sized enums minimum": partial(recorded_minimum, "m4_ref_intenum", TARGETS_OF["m4_ref_intenum"][0]),
     "wasm32 recording": recorded_wasm32,
 }
 
@@ -145,15 +145,24 @@ def refusals(tflm: Tflm) -> Iterator[str]:
 
 
 def refusal_pairs(model: CorpusModel, measured: Refusal) -> Iterator[object]:
-    """The cells of the table of refusals."""
+    """The cells of the table of refusals. TFLM does not say which node it is that it has no kernel for."""
     predicted = refusal_by_the_wheel(model)
-    node = predicted.node if predicted else None
-    name = node and (node.op.name if measured.when == "load" else node.name)
-    yield Pair(predicted and predicted.when, measured.when)
-    yield Pair(name, measured.operator)
-    yield Pair(node and node.index, measured.node) if measured.node is not None else node and node.index
-    yield measured.message or f"`{measured.check.replace('|', chr(92) + '|')}`"
-    yield "the same" if predicted and predicted.reason == measured.message else predicted and predicted.reason
+    if predicted is None:
+        yield from (measured.when, measured.operator, measured.node, words(measured), "**nothing**")
+        return
+    node = predicted.node
+    assert node is not None
+    yield Pair(predicted.when, measured.when)
+    yield Pair(node.op.name if measured.when == "load" else node.name, measured.operator)
+    yield node.index if measured.node is None else Pair(node.index, measured.node)
+    yield words(measured)
+    yield "the same" if predicted.reason == measured.message else predicted.reason
+
+
+def words(refusal: Refusal) -> str:
+    """What TFLM prints, in a cell of a table: the kernel's message, else the C expression that failed."""
+    escaped = refusal.check.replace("|", "\\|")
+    return refusal.message or (f"`{escaped}`" if escaped else "nothing")
 
 
 def heading(*names: str) -> Iterator[str]:

@@ -73,6 +73,14 @@ def test_a_message_of_the_kernel_is_told_from_a_bare_check(tflm: Tflm) -> None:
     assert mixed == Refusal("prepare", "BATCH_MATMUL", 0, "", "lhs_data->type == rhs_data->type was not true.")
 
 
+def test_a_model_that_only_invoke_refuses_has_loaded(tflm: Tflm) -> None:
+    byte = SmallTensor((1, 4), schema.TensorType.UINT8, scales=1)
+    verdict = tflm.run(small_models.model_of(schema.BuiltinOperator.LOGISTIC, (byte,), byte))
+    assert verdict.loads
+    assert verdict.allocations is not None
+    assert refusal_of(verdict) == Refusal("invoke", "LOGISTIC", 0, "Input UINT8, output UINT8 not supported.", "")
+
+
 def test_a_model_that_runs_is_not_refused(tflm: Tflm) -> None:
     assert refusal_of(tflm.run(model_of(MINIMUM))) is None
 

@@ -80,13 +80,11 @@ def work(model: bytes, question: dict[str, Any], findings: BinaryIO, text: Binar
     try:
         interpreter = runtime.Interpreter.from_bytes(model, arena_size=question["arena_size"])
         note(loads=True)
+        interpreter.print_allocations()
         if question["seed"] is not None:
             run(model, interpreter, question)
-            note(outputs=outputs_of(model, interpreter))
-            note(runs=True)
-        interpreter.print_allocations()
-        del interpreter  # frees the arena: where the heap is checked, this is when
-        note(leaves=True)
+            note(runs=True, outputs=outputs_of(model, interpreter))
+        del interpreter  # frees the arena: a program that wrote beyond it may die here
     except (RuntimeError, ValueError, IndexError) as error:
         note(error=f"{type(error).__name__}: {error}")
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from refinfer.boards import Board, find_board
-    from refinfer.fit import Verdict, fit
     from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
     from refinfer.simulator import Refused, Report, Target, simulate
+    from refinfer.verdict import Verdict, fit
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,7 @@ __all__ = [
 
 _HOMES = {
     "refinfer.boards": ("Board", "find_board"),
-    "refinfer.fit": ("Verdict", "fit"),
+    "refinfer.verdict": ("Verdict", "fit"),
     "refinfer.schema": (
         "FormatError",
         "Graph",

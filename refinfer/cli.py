@@ -57,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def fit(arguments: Namespace) -> int:
     """`refinfer fit`: YES if every model fits the board, or with --all-boards every model some board."""
-    from refinfer.fit import fit as fit_one
-    from refinfer.fit import fit_all
     from refinfer.terminal import fit as words
+    from refinfer.verdict import fit as fit_one
+    from refinfer.verdict import fit_all
 
     board = chosen_board(arguments)
     graphs, broken = load_all(arguments.models)
@@ -110,13 +110,14 @@ def memory(arguments: Namespace) -> int:
 
 def inspect(arguments: Namespace) -> int:
     """`refinfer inspect`."""
-    from refinfer.terminal import inspect as words
+    from refinfer.terminal.description import describe
+    from refinfer.terminal.inspect import inspect_lines
 
     graph = load(arguments.model)
     if arguments.json:
-        write_json(words.describe(graph))
+        write_json(describe(graph))
     else:
-        write(words.inspect_lines(graph, arguments.all, screen()))
+        write(inspect_lines(graph, arguments.all, screen()))
     return YES
 
 

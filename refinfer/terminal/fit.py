@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from refinfer.fit import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict, smallest_boards
 from refinfer.terminal.memory import needed_and_used
 from refinfer.terminal.names import buffer_name, model_name, operator_name
 from refinfer.terminal.text import (
@@ -27,6 +26,7 @@ from refinfer.terminal.text import (
     table,
     wrapped,
 )
+from refinfer.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict, smallest_boards
 
 BAR = 30  # columns
 PEAK_BUFFERS = 4  # that are named

@@ -8,19 +8,21 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import refinfer
 from refinfer.boards import AT_LEAST, AT_MOST, Board, Firmware, Source, all_boards, board_from_sizes, find_board
-from refinfer.fit import DOES_NOT_FIT, FITS, NOT_COUNTED, REFUSED, UNKNOWN, Verdict, fit, fit_all, smallest_boards
 from refinfer.schema.errors import UsageError
 from refinfer.schema.file import read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator import TARGETS, Refused, Report, simulate
 from refinfer.simulator.report import Arena
+from refinfer.verdict import DOES_NOT_FIT, FITS, NOT_COUNTED, REFUSED, UNKNOWN, Verdict, fit, fit_all, smallest_boards
 from tools import make_boards
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -255,7 +257,7 @@ def test_boards_with_the_same_build_share_a_simulation(monkeypatch: pytest.Monke
         simulated.append(target.name)
         return simulate(graph, target)
 
-    monkeypatch.setattr(sys.modules["refinfer.fit"], "simulate", counted)
+    monkeypatch.setattr(sys.modules["refinfer.verdict"], "simulate", counted)
     verdicts = fit_all(FITTING)
     assert {verdict.target for verdict in verdicts} == {None, "cortex-m0", "cortex-m4", "riscv32", "xtensa"}
     assert len(simulated) == 2  # short enums, and enums as large as int
@@ -289,3 +291,8 @@ def test_a_verdict_is_json_and_the_manual_names_its_fields(verdict: Verdict) -> 
 
 def test_every_outcome_is_in_the_manual() -> None:
     assert {FITS, UNKNOWN, DOES_NOT_FIT, REFUSED} <= set(re.findall(r"`([\w ]+)`", MANUAL))
+
+
+def test_the_public_fit_stays_a_function_however_often_it_is_looked_up() -> None:
+    assert refinfer.fit is refinfer.fit is fit
+    assert all(not isinstance(getattr(refinfer, name), ModuleType) for name in refinfer.__all__)

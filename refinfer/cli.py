@@ -218,7 +218,8 @@ def screen() -> Screen:
 
 def write(lines: Iterable[str]) -> None:
     """Lines to the standard output; what its encoding lacks is written out."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper, unless a test
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     for line in lines:
         print(line)
 

@@ -27,13 +27,13 @@ from typing import Any, NoReturn, TypeVar
 from refinfer.schema.errors import FormatError
 
 READS = 1_000_000
-"""How many pieces may be read: a second's work. A model of 5,000 operators has some 250,000."""
-MEMORY_PER_BYTE = 8
-"""How much memory the tables may take for each byte of the file; real models stay below half of it."""
-MEMORY_FLOOR = 1 << 16
+"""How many pieces may be read: a second's work. A model of 5,000 operators has half as many."""
+MEMORY_PER_BYTE = 14
+"""How much memory may be taken for each byte of the file, by the tables and by the graph that is made of them."""
+MEMORY_FLOOR = 1 << 14
 """... and what even the smallest file may take."""
 
-OBJECT, POINTER, NUMBER = 56, 8, 32  # bytes that Python takes for an object, for a reference to it, and for a number
+OBJECT, POINTER, NUMBER, VIEW = 48, 8, 24, 192  # bytes that Python takes for these
 
 T = TypeVar("T", bound="Table")
 
@@ -154,14 +154,18 @@ class Reader:
     def string(self, at: int) -> str:
         """The UTF-8 string at `at`: its length in bytes, the bytes, a zero."""
         nbytes: int = self.number("I", at)
-        data = self.extent(at + 4, nbytes + 1, 1)
-        self.spend(OBJECT + nbytes)
-        if data[nbytes] != 0:
+        if self.extent(at + 4 + nbytes, 1, 1)[0] != 0:
             raise Fault(f"the string at offset {at} does not end in a zero byte")
+        return self.text(at + 4, nbytes)
+
+    def text(self, at: int, nbytes: int) -> str:
+        """The `nbytes` bytes of UTF-8 at `at`."""
         try:
-            return str(data[:nbytes], "utf-8")
+            text = str(self.extent(at, nbytes, 1), "utf-8")
         except UnicodeDecodeError as error:
-            raise Fault(f"the string at offset {at} is not UTF-8: {error.reason} at its byte {error.start}") from None
+            raise Fault(f"the text at offset {at} is not UTF-8: {error.reason} at its byte {error.start}") from None
+        self.spend(sys.getsizeof(text))
+        return text
 
     def vector(self, code: str, at: int) -> tuple[Any, ...]:
         """The numbers of the vector at `at`: their count, then they themselves."""
@@ -175,7 +179,7 @@ class Reader:
         if sys.byteorder == "big" and WIDTHS[code] > 1:
             return self.vector(code, at)
         count: int = self.number("I", at)
-        self.spend(4 * OBJECT)
+        self.spend(VIEW)
         return self.extent(at + 4, count * WIDTHS[code], 1).cast(code)  # type: ignore[call-overload, no-any-return]  # any code
 
     def tables(self, table: type[T], at: int) -> tuple[T, ...]:
@@ -194,16 +198,19 @@ class Reader:
 
     def table(self, table: type[T], at: int) -> T:
         """The table at `at`."""
-        self.spend(OBJECT + POINTER * len(table.fields))
-        values: dict[str, object] = {}
-        before: object = None
+        self.spend(
+            2 * (OBJECT + POINTER * len(table.fields))
+        )  # once for the table, once for what the graph makes of it
+        found = object.__new__(table)
+        value: object = None
         try:
-            for field, place in zip(table.fields, self.places(at, len(table.fields)), strict=False):
-                before = values[field.name] = field.read(self, at + place, before) if place else field.default
+            for field, place in zip(table.fields, self.places(at, len(table.fields)), strict=True):
+                value = field.read(self, at + place, value) if place else field.default
+                object.__setattr__(found, field.name, value)
         except Fault as fault:
             fault.steps.append(f".{field.name}")
             raise
-        return table(**values)
+        return found
 
     def member(self, members: tuple[type[Table], ...], number: int, at: int) -> Table | None:
         """The table at `at` that is member `number` of a union, counting from 1; 0 stands for none."""
@@ -212,13 +219,13 @@ class Reader:
         return self.table(members[number - 1], at) if number else None
 
     def places(self, at: int, slots: int) -> tuple[int, ...]:
-        """What the vtable of the table at `at` says about the first `slots` slots; it may know fewer."""
+        """Where in the table at `at` its first `slots` fields lie; 0 for those that its vtable leaves out."""
         vtable = at - self.number("i", at)
         nbytes: int = self.number("H", vtable)
         if nbytes < 4 or nbytes % 2:
             raise Fault(f"the vtable at offset {vtable} has {nbytes} bytes; expected an even number of at least 4")
         known = min(nbytes // 2 - 2, slots)
-        return unpack(f"<4x{known}H", self.extent(vtable, nbytes, 2)[: 4 + 2 * known])
+        return unpack(f"<4x{known}H", self.extent(vtable, nbytes, 2)[: 4 + 2 * known]) + (0,) * (slots - known)
 
 
 WIDTHS = {code: calcsize("<" + code) for code in "?bBhHiIqQfd"}

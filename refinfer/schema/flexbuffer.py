@@ -123,15 +123,6 @@ class FlexReader(Reader):
         assert isinstance(number, int)
         return number
 
-    def text(self, at: int, nbytes: int) -> str:
-        """UTF-8 text."""
-        data = self.extent(at, nbytes, 1)
-        self.spend(OBJECT + nbytes)
-        try:
-            return str(data, "utf-8")
-        except UnicodeDecodeError as error:
-            raise Fault(f"the string at offset {at} is not UTF-8: {error.reason} at its byte {error.start}") from None
-
     def key(self, at: int) -> str:
         """UTF-8 text that ends in a zero byte. Each byte counts as a read, so that no search is for free."""
         end = at

@@ -51,6 +51,7 @@ MOST_DIMENSIONS = 64
 COMPRESSION_METADATA = "COMPRESSION_METADATA"
 """The metadata of TFLM's compressed models: their constants may be shorter than the shape says."""
 EMPTY = memoryview(b"")
+THE_FILE, THE_CALLER = -2, -1  # where a tensor has its value from, if not from the operator of this index
 
 T = TypeVar("T")
 
@@ -291,27 +292,35 @@ def custom_options(table: Operator, file: memoryview, place: str) -> memoryview:
 
 
 def check_order(subgraph: Subgraph, place: str) -> None:
-    """Every tensor is written at most once, and nothing is read before it is written.
-
-    Inputs, constants and variables are there from the start; a tensor of no elements need not be written at all.
-    """
-    writers: dict[int, str] = {each.index: "the caller" for each in subgraph.inputs}
-    writers |= {each.index: "the file" for each in subgraph.tensors if each.data is not None}
-    there = {each.index for each in subgraph.tensors if each.is_variable or 0 in each.shape} | writers.keys()
+    """Every tensor gets its value once, and nothing is read before it has one."""
+    writers: list[int | None] = [THE_FILE if each.data is not None else None for each in subgraph.tensors]
+    for tensor in subgraph.inputs:
+        writers[tensor.index] = THE_CALLER
     for node in subgraph.nodes:
         here = f"{place}.operators[{node.index}]"
-        for i, tensor in enumerate(node.inputs):
-            if tensor is not None and tensor.index not in there:
-                raise GraphError(f"{here}.inputs[{i}]: {unwritten(tensor, subgraph)}")
+        for i, read in enumerate(node.inputs):
+            if read is not None and writers[read.index] is None and needs_a_writer(read):
+                raise GraphError(f"{here}.inputs[{i}]: {unwritten(read, subgraph)}")
         for i, tensor in enumerate(node.outputs):
-            if tensor.index in writers and not tensor.is_variable:
-                writer = writers[tensor.index]
-                raise GraphError(f"{here}.outputs[{i}]: tensor {tensor.index} has a value already, from {writer}")
-            writers[tensor.index] = f"operator {node.index}"
-            there.add(tensor.index)
+            writer = writers[tensor.index]
+            if writer is not None and not tensor.is_variable:
+                raise GraphError(
+                    f"{here}.outputs[{i}]: tensor {tensor.index} has a value already, from {name_of_writer(writer)}"
+                )
+            writers[tensor.index] = node.index
     for i, tensor in enumerate(subgraph.outputs):
-        if tensor.index not in there:
+        if writers[tensor.index] is None and needs_a_writer(tensor):
             raise GraphError(f"{place}.outputs[{i}]: {unwritten(tensor, subgraph)}")
+
+
+def needs_a_writer(tensor: Tensor) -> bool:
+    """A variable is there from the start, and no elements need no value."""
+    return not tensor.is_variable and 0 not in tensor.shape
+
+
+def name_of_writer(writer: int) -> str:
+    """The file, the caller, or the operator of this index."""
+    return {THE_FILE: "the file", THE_CALLER: "the caller"}.get(writer, f"operator {writer}")
 
 
 def unwritten(tensor: Tensor, subgraph: Subgraph) -> str:

@@ -100,3 +100,16 @@ def test_the_sample_shows_every_operator_of_the_corpus_with_all_its_types() -> N
 @pytest.mark.skipif(not corpus.corpus(), reason="REFINFER_CORPUS names no folder")
 def test_every_known_deviation_is_of_a_model_and_a_check_that_exist() -> None:
     assert corpus.unknown_deviations() == []
+
+
+@pytest.mark.parametrize("model", corpus.models()[:1])
+def test_a_known_deviation_excuses_a_difference_and_fails_once_it_is_gone(
+    model: CorpusModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"model": model.file, "check": "refused", "cause": "for this test"}
+    monkeypatch.setattr(corpus, "deviations", lambda: (entry,))
+    agree(model, "refused", 1, 2)
+    with pytest.raises(AssertionError, match="no longer deviates"):
+        agree(model, "refused", 1, 1)
+    with pytest.raises(AssertionError, match="reason"):
+        agree(model, "reason", 1, 2)

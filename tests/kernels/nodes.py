@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 
-from refinfer.kernels.kernel import Persistent, Refusal, Request, Scratch, Temp
+from flatbuffers import flexbuffers
+
+from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, Scratch, Temp
 from refinfer.kernels.layout import Abi, Build
-from refinfer.kernels.registry import TFLM
+from refinfer.kernels.registry import kernel_of
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node, Quantization, Tensor
 
@@ -25,12 +27,13 @@ def tensor(
     zero_point: int = 0,
     axis: int = 0,
     data: bytes | None = None,
+    is_variable: bool = False,
 ) -> Tensor:
     """A tensor; with a scale, or several along `axis`, it is quantized."""
     scales = (scale,) if isinstance(scale, float) else tuple(scale)
     quantization = Quantization(scales, (zero_point,) * len(scales), axis) if scales else None
     constant = None if data is None else memoryview(data)
-    return Tensor(0, next(_indices), "", of, shape, shape, constant, quantization, is_variable=False)
+    return Tensor(0, next(_indices), "", of, shape, shape, constant, quantization, is_variable)
 
 
 def node(
@@ -44,9 +47,30 @@ def node(
     return Node(0, 0, op, None, 1, tuple(inputs), results, (), options, memoryview(b""))
 
 
+def custom(
+    code: str, inputs: Iterable[Tensor | None], outputs: Tensor | Iterable[Tensor], options: Mapping[str, object] | None
+) -> Node:
+    """A node of a custom operator, its options a FlexBuffers map."""
+    results = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    written = b"" if options is None else bytes(flexbuffers.Dumps(options))
+    return Node(0, 0, BuiltinOperator.CUSTOM, code, 1, tuple(inputs), results, (), None, memoryview(written))
+
+
+def kernel(of: Node) -> Kernel:
+    """The kernel of the node."""
+    found = kernel_of(of)
+    assert found is not None
+    return found
+
+
+def initialized(of: Node, build: Build = CORTEX_M4) -> list[int]:
+    """The bytes of tail that its Init asks for."""
+    return [request.nbytes for request in kernel(of).init(of, build) if isinstance(request, Persistent)]
+
+
 def prepared(of: Node, build: Build = CORTEX_M4) -> list[Request]:
     """What its Prepare asks for."""
-    return list(TFLM[of.op].prepare(of, build))
+    return list(kernel(of).prepare(of, build))
 
 
 def persistent(of: Node, build: Build = CORTEX_M4) -> list[int]:
@@ -76,7 +100,7 @@ def refused(of: Node, build: Build = CORTEX_M4) -> str | None:
 def refused_by_invoke(of: Node) -> str | None:
     """Why Invoke refuses it, if it does."""
     try:
-        TFLM[of.op].invoke(of)
+        kernel(of).invoke(of)
     except Refusal as refusal:
         return refusal.reason
     return None

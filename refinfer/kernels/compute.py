@@ -1,0 +1,115 @@
+"""What an operator computes: the vocabulary in which every kernel states its arithmetic.
+
+A kernel's arithmetic comes in two steps, as in the runtimes. *Fold* looks at the node once, when the model is loaded:
+float scales become multipliers and shifts, options become numbers, constants are brought into shape. What it gives is
+a function of arrays, which is then *evaluated* on every invoke. After the fold there are no float scales; in the fold
+there are no activations.
+
+No kernel knows which runtime it serves. Where runtimes compute an operator in different ways, there are two rows;
+where they differ in one rounding, the rounding is a function in `Numerics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refinfer.kernels.lazy import np
+from refinfer.schema.enums import TensorType
+from refinfer.schema.graph import Node, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from refinfer.kernels.numerics import Numerics
+
+    Array = NDArray[Any]
+
+Shape = tuple[int, ...]
+Evaluate = Callable[..., "tuple[Array, ...]"]
+"""One array for each input of the node (None for one that is left out) → one for each output.
+
+Inputs are never written to, but for variable tensors, whose arrays are the interpreter's memory of them: a kernel
+updates those in place.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a kernel may use beside its node: the runtime's arithmetic, its other subgraphs, and its memory.
+
+    `call` runs a subgraph. `resources` holds the resource variables by (container, shared_name); `once` the nodes of
+    CALL_ONCE that have run.
+    """
+
+    numerics: Numerics
+    call: Callable[[int, Sequence[Array]], tuple[Array, ...]]
+    resources: dict[tuple[str, str], Array]
+    once: set[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """One operator's arithmetic.
+
+    `shape` tells the shapes of the outputs from those of the inputs, or None where they depend on values that the
+    file does not hold. `types` are the types that its first input may have, and `version` is the newest version of
+    the operator that is understood. `fold` raises Refusal for what else it cannot do.
+    """
+
+    fold: Callable[[Node, Host], Evaluate]
+    shape: Callable[[Node, Sequence[Shape]], Sequence[Shape] | None]
+    types: frozenset[TensorType]
+    version: int
+
+
+def like_input(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """Every output has the shape of the first input."""
+    return [shapes[0]] * len(node.outputs)
+
+
+def constant(tensor: Tensor | None) -> Array | None:
+    """The value of a tensor that the file holds, in its shape, read-only; None if it holds none.
+
+    int4 comes unpacked, a byte an element. Raises Refusal for a type that has no array.
+    """
+    if tensor is None or tensor.data is None:
+        return None
+    if tensor.type == TensorType.INT4:
+        return unpack_int4(np.frombuffer(tensor.data, np.uint8), tensor.elements).reshape(tensor.shape)
+    return np.frombuffer(tensor.data, dtype_of(tensor.type)).reshape(tensor.shape)
+
+
+def unpack_int4(packed: Array, elements: int) -> Array:
+    """Two values a byte, the lower half first, each two's complement."""
+    low = (packed << 4).astype(np.int8) >> 4
+    high = packed.astype(np.int8) >> 4
+    return np.stack((low, high), axis=-1).reshape(-1)[:elements]
+
+
+def dtype_of(type: TensorType) -> np.dtype[Any]:
+    """The numpy type of a tensor type; int4 is held in int8, resource handles in int32."""
+    return np.dtype(DTYPES[type])
+
+
+DTYPES = {
+    TensorType.FLOAT32: "float32",
+    TensorType.FLOAT16: "float16",
+    TensorType.FLOAT64: "float64",
+    TensorType.INT4: "int8",
+    TensorType.INT8: "int8",
+    TensorType.INT16: "int16",
+    TensorType.INT32: "int32",
+    TensorType.INT64: "int64",
+    TensorType.UINT8: "uint8",
+    TensorType.UINT16: "uint16",
+    TensorType.UINT32: "uint32",
+    TensorType.UINT64: "uint64",
+    TensorType.BOOL: "bool",
+    TensorType.STRING: "object",
+    TensorType.COMPLEX64: "complex64",
+    TensorType.COMPLEX128: "complex128",
+    TensorType.RESOURCE: "int32",
+    TensorType.VARIANT: "object",
+}

@@ -1,0 +1,90 @@
+"""Fixed-point arithmetic: how an integer is multiplied by a real number without floating point.
+
+A real multiplier is written as ``m * 2**(shift - 31)`` with an int32 ``m`` of 31 significant bits. There are several
+ways to round the product, and they differ in the last bit; every runtime has its own, so each is a function here.
+Arrays are int32 or int64 on the way in and int64 on the way out, unless a docstring says otherwise; multipliers and
+shifts may be arrays that broadcast (one for each channel).
+
+Sources: tensorflow/compiler/mlir/lite/kernels/internal/quantization_util.cc, kernels/internal/common.h (LiteRT and
+TFLM); gemmlowp fixedpoint/fixedpoint.h.
+"""
+
+from __future__ import annotations
+
+from math import floor, frexp
+from typing import TYPE_CHECKING
+
+from refinfer.kernels.lazy import np
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """``m`` and ``shift`` of a real multiplier, with m rounded half away from zero [QuantizeMultiplier].
+
+    What is smaller than 2**-32 becomes 0, and what rounds up to 2**31 is halved.
+    """
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = frexp(real)
+    multiplier = round_half_away(fraction * 2**31)
+    if multiplier == 2**31:
+        multiplier, shift = multiplier // 2, shift + 1
+    return (0, 0) if shift < -31 else (multiplier, shift)
+
+
+def round_half_away(value: float) -> int:
+    """The nearest integer, ties away from zero, as C's round; Python's own rounds ties to even."""
+    whole = floor(abs(value))
+    nearest = whole + (abs(value) - whole >= 0.5)
+    return nearest if value >= 0 else -nearest
+
+
+def round_away(x: Array) -> Array:
+    """The nearest whole numbers of a float array, ties away from zero, as C's round; still floats."""
+    whole = np.floor(np.abs(x))
+    return np.copysign(whole + (np.abs(x) - whole >= 0.5), x)
+
+
+def scale_twice(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
+    """``x * m * 2**(shift - 31)`` in two roundings [MultiplyByQuantizedMultiplier, double rounding].
+
+    The product is halved 31 times with ties up [SaturatingRoundingDoublingHighMul], then divided by the rest with
+    ties away from zero [RoundingDivideByPOT]. A left shift wraps in int32, as in C.
+    """
+    left, right = np.maximum(shift, 0), np.maximum(-np.asarray(shift), 0)
+    shifted = wrap_int32(x.astype(np.int64) << left)
+    return divide_by_power_of_two(doubling_high_mul(shifted, multiplier), right)
+
+
+def doubling_high_mul(a: Array, b: Array | int) -> Array:
+    """``a * b / 2**31``, ties up [SaturatingRoundingDoublingHighMul]; b is not negative, so nothing saturates."""
+    return (a.astype(np.int64) * b + 2**30) >> 31
+
+
+def divide_by_power_of_two(x: Array, exponent: Array | int) -> Array:
+    """``x / 2**exponent``, ties away from zero [RoundingDivideByPOT]."""
+    half = (np.int64(1) << np.asarray(exponent, np.int64)) >> 1
+    return (x + half - ((x < 0) & (half > 0))) >> exponent
+
+
+def scale_int64(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
+    """``x * m * 2**(shift - 31)`` of an int64 accumulator, with m cut to 16 bits [the int64 overload].
+
+    Source: MultiplyByQuantizedMultiplier(int64_t, int32_t, int).
+    """
+    multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
+    reduced = np.where(multiplier < 0x7FFF0000, (multiplier + 2**15) >> 16, 0x7FFF)
+    total = 15 - shift
+    return (x * reduced + (np.int64(1) << (total - 1))) >> total
+
+
+def wrap_int32(x: Array) -> Array:
+    """What is left of an int64 when C stores it in an int32."""
+    return x.astype(np.int32).astype(np.int64)
+
+
+def clamp(x: Array, low: int, high: int, dtype: object) -> Array:
+    """``x`` limited to low..high, as `dtype`."""
+    return np.clip(x, low, high).astype(dtype)

@@ -28,7 +28,7 @@ from refinfer.terminal.text import (
 )
 from refinfer.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict, smallest_boards
 
-BAR = 30  # columns
+SHORTEST_BAR, LONGEST_BAR, BESIDE_BAR = 8, 30, 60  # columns
 PEAK_BUFFERS = 4  # that are named
 
 ANSWERS = {FITS: "fits", DOES_NOT_FIT: "does not fit", REFUSED: "will not run on", UNKNOWN: "may or may not fit"}
@@ -102,23 +102,24 @@ def bars(verdict: Verdict, screen: Screen) -> Iterator[str]:
     """How much of RAM and flash the model takes."""
     if verdict.ram_needed is None and verdict.flash_needed is None:
         return
+    length = min(max(screen.width - BESIDE_BAR, SHORTEST_BAR), LONGEST_BAR)
     rows = [
-        _bar_row("RAM", verdict.ram_needed, verdict.ram_available, screen),
-        _bar_row("flash", verdict.flash_needed, verdict.flash_available, screen),
+        _bar_row("RAM", verdict.ram_needed, verdict.ram_available, length, screen),
+        _bar_row("flash", verdict.flash_needed, verdict.flash_available, length, screen),
     ]
     right = Column("", right=True)
     columns = [Column(""), Column(""), right, right, right, Column("", cut=END)]
     yield from table(columns, rows, screen, titles=False)
 
 
-def _bar_row(name: str, needed: int | None, available: int | None, screen: Screen) -> tuple[str, ...]:
+def _bar_row(name: str, needed: int | None, available: int | None, length: int, screen: Screen) -> tuple[str, ...]:
     if needed is None:
         return (name, "", "not known", "", "", "")
     if available is None:
-        return (name, " " * BAR, f"{needed:,}", "of unknown", "", "")
+        return (name, "", f"{needed:,}", "of unknown", "", "")
     left = available - needed
     margin = f"{left:,} left" if left >= 0 else f"{-left:,} too many"
-    drawn = bar(needed, available, BAR, screen)
+    drawn = bar(needed, available, length, screen)
     return (name, drawn, f"{needed:,}", f"of {available:,}", percent(needed, available), margin)
 
 

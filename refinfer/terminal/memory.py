@@ -36,6 +36,7 @@ from refinfer.terminal.text import (
     entries,
     plural,
     printable,
+    shorten,
     table,
     wrapped,
 )
@@ -104,7 +105,7 @@ def categories(report: Report, screen: Screen) -> Iterator[str]:
     ]
     counted = sum(category.used for category in report.categories.values())
     rows.append(("in no category", f"{report.arena.tail - counted:,}", "", ""))
-    columns = [Column("category"), Column("used", True), Column("requested", True), Column("count", True)]
+    columns = [Column("category", cut=MIDDLE), Column("used", True), Column("requested", True), Column("count", True)]
     yield from table(columns, rows, screen)
 
 
@@ -268,7 +269,8 @@ def buffers(report: Report, graph: Graph, everything: bool, screen: Screen) -> I
 def _left_out(count: int, thing: str, remark: str, screen: Screen) -> Iterator[str]:
     if count:
         more = plural(count, f"more {thing}")
-        yield screen.paint(f"  {screen.ellipsis} {more}{remark} (--all shows all)", DIM)
+        text = f"  {screen.ellipsis} {more}{remark} (--all shows all)"
+        yield screen.paint(shorten(text, screen.width, screen), DIM)
 
 
 def _tensor_name(allocation: Allocation, graph: Graph) -> str:

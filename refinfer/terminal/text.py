@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
-NARROWEST, WIDEST = 60, 120  # columns that we lay out for, whatever the terminal says
+NARROWEST, WIDEST = 64, 120  # columns that we lay out for, whatever the terminal says
 WHEN_UNKNOWN = 100  # columns, where the output is not a terminal
 READABLE = 100  # columns of running text
 DRAWN_WITH = "█▏▎▍▌▋▊▉░·×…→–"

@@ -1,0 +1,495 @@
+"""The command line as its users meet it: answers, exit codes, errors, and the pages that document it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import refinfer
+from refinfer.boards import all_boards
+from refinfer.cli import COMMANDS, main
+from refinfer.simulator import TARGETS
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = ROOT / "models"
+CONV = str(MODELS / "digits_conv_int8.tflite")
+STREAM = str(MODELS / "digits_stream_int8.tflite")
+HYBRID = str(MODELS / "digits_conv_dynamic.tflite")
+LARGE = str(MODELS / "digits_mobile_float.tflite")
+MANUAL = (ROOT / "docs" / "cli.md").read_text()
+FIELDS = (ROOT / "docs" / "json.md").read_text()
+
+Captured = pytest.CaptureFixture[str]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "refinfer", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=60
+    )
+
+
+def answer(capsys: Captured, *arguments: str) -> str:
+    """What a command prints that has nothing to complain about."""
+    assert main(arguments) in (0, 1)
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def document(capsys: Captured, *arguments: str) -> Any:
+    return json.loads(answer(capsys, *arguments, "--json"), parse_constant=pytest.fail)
+
+
+# fit
+
+
+def test_a_model_that_fits_gets_yes_first_and_exit_code_0(capsys: Captured) -> None:
+    assert main(["fit", CONV, "--board", "nano33ble"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("digits_conv_int8.tflite fits Arduino Nano 33 BLE (Sense): it takes ")
+
+
+def test_a_model_that_is_too_large_is_told_what_it_lacks_and_exit_code_1(capsys: Captured) -> None:
+    assert main(["fit", LARGE, "--ram", "64K", "--flash", "16K"]) == 1
+    first = " ".join(capsys.readouterr().out.split("\n\n")[0].split())
+    need = -(-refinfer.simulate(LARGE).arena.minimum // 16) * 16
+    ram, flash = (need - 65_536) / 1024, (Path(LARGE).stat().st_size - 16_384) / 1024
+    assert first.endswith(f": it lacks {ram:.1f} KB of RAM and {flash:.1f} KB of flash.")
+
+
+def test_the_line_to_paste_holds_the_smallest_arena_that_works(capsys: Captured) -> None:
+    out = answer(capsys, "fit", CONV, "--board", "nano33ble")
+    size = int(re.findall(r"^    constexpr int kTensorArenaSize = (\d+);$", out, re.MULTILINE)[0])
+    assert size % 16 == 0
+    assert 0 <= size - refinfer.simulate(CONV, "cortex-m4").arena.minimum < 16
+
+
+def test_the_answer_tells_what_it_rests_on(capsys: Captured) -> None:
+    out = " ".join(answer(capsys, "fit", CONV, "--board", "esp32", "--firmware", "esp-idf-wifi").split())
+    for words in ("Target: xtensa", "Verified against", "Firmware: ESP-IDF with Wi-Fi", "Not counted:", "Peak at"):
+        assert words in out
+    assert "smallest boards that fit" in out
+
+
+def test_a_refused_model_is_told_operator_tensor_and_reason(capsys: Captured) -> None:
+    assert main(["fit", HYBRID, "--board", "nano33ble"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert re.search(
+        r"will not run on .*operator \d+ \(CONV_2D\).*tensor \d+ \('.+'\): Hybrid models are not supp", out
+    )
+    assert "kTensorArenaSize" not in out
+
+
+def test_several_models_get_a_line_each_and_all_must_fit(capsys: Captured) -> None:
+    assert main(["fit", CONV, STREAM, "--board", "nano33ble"]) == 0
+    assert main(["fit", CONV, LARGE, HYBRID, "--board", "nano33ble"]) == 1
+    out = capsys.readouterr().out
+    assert "1 of 3 models fit Arduino Nano 33 BLE (Sense)" in out
+    marks = re.findall(r"^(yes|no|-) +(\S+\.tflite)", out, re.MULTILINE)
+    assert marks[-3:] == [("yes", Path(CONV).name), ("no", Path(LARGE).name), ("-", Path(HYBRID).name)]
+
+
+def test_a_folder_stands_for_the_models_in_it(capsys: Captured) -> None:
+    verdicts = document(capsys, "fit", str(MODELS), "--board", "nano33ble")["verdicts"]
+    assert [verdict["model"]["name"] for verdict in verdicts] == sorted(map(str, MODELS.glob("*.tflite")))
+
+
+def test_a_broken_file_does_not_keep_the_others_from_being_judged(tmp_path: Path, capsys: Captured) -> None:
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(Path(CONV).read_bytes()[:500])
+    assert main(["fit", str(broken), CONV, "--board", "nano33ble"]) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith("digits_conv_int8.tflite fits")
+    assert err.startswith(f"refinfer: {broken}: ")
+
+
+def test_all_boards_are_judged_and_one_that_fits_is_enough(capsys: Captured) -> None:
+    assert main(["fit", LARGE, "--all-boards"]) == 0
+    out = capsys.readouterr().out
+    rows = re.findall(r"^(?:yes|no|-|\?) +(\w+) ", out, re.MULTILINE)
+    assert sorted(rows) == sorted(board.id for board in all_boards())
+    assert main(["fit", HYBRID, "--all-boards"]) == 1
+
+
+def test_several_models_on_all_boards_make_a_matrix(capsys: Captured) -> None:
+    out = answer(capsys, "fit", CONV, LARGE, HYBRID, "--all-boards")
+    assert re.search(r"^nano33ble +yes +no +-$", out, re.MULTILINE)
+
+
+def test_the_matrix_of_many_models_is_split_where_the_terminal_ends(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "64")
+    out = answer(capsys, "fit", str(MODELS), "--all-boards")
+    assert len(re.findall(r"^nano33ble ", out, re.MULTILINE)) > 1
+    assert max(map(len, out.splitlines())) <= 64
+
+
+def test_a_board_of_ones_own_is_a_toml_file(tmp_path: Path, capsys: Captured) -> None:
+    board = tmp_path / "node.toml"
+    board.write_text('name = "Our node"\ntarget = "cortex-m4"\nram_block = "4K"\nflash = "1M"\n')
+    assert main(["fit", CONV, "--board-file", str(board)]) == 1
+    assert "does not fit Our node: it lacks " in capsys.readouterr().out
+
+
+def test_the_target_can_be_chosen(capsys: Captured) -> None:
+    (verdict,) = document(capsys, "fit", CONV, "--board", "nano33ble", "--target", "x86-64")["verdicts"]
+    assert verdict["target"] == "x86-64"
+    assert verdict["arena"]["minimum"] == refinfer.simulate(CONV, "x86-64").arena.minimum
+
+
+# memory
+
+
+def test_memory_shows_the_totals_of_the_report(capsys: Captured) -> None:
+    out = answer(capsys, "memory", STREAM, "--target", "xtensa")
+    arena = refinfer.simulate(STREAM, "xtensa").arena
+    assert out.startswith(f"digits_stream_int8.tflite on xtensa takes an arena of {arena.minimum:,} bytes")
+    for name in ("used", "head", "tail"):
+        assert re.search(rf"^ +{name} +{getattr(arena, name):,} ", out, re.MULTILINE)
+
+
+def test_the_tails_of_all_owners_add_up_to_the_tail(capsys: Captured) -> None:
+    out = answer(capsys, "memory", STREAM)
+    tails = re.findall(r"^Tail of .+: ([\d,]+) bytes$", out, re.MULTILINE)
+    assert len(tails) == 3
+    assert sum(int(tail.replace(",", "")) for tail in tails) == refinfer.simulate(STREAM).arena.tail
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_operator_is_listed_with_all_that_it_has(target: str, capsys: Captured) -> None:
+    out = answer(capsys, "memory", STREAM, "--all", "--target", target)
+    report = refinfer.simulate(STREAM, target)
+    section = out.split("Tail of operators")[1].split("Padding is")[0]
+    rows = re.findall(r"^    (.+?)  +([\d,]+)(?:  +(\d+))?$", section, re.MULTILINE)
+    mine = [each for each in report.allocations if each.op is not None]
+    assert sum(int(nbytes.replace(",", "")) + int(padding or 0) for _, nbytes, padding in rows) == sum(
+        each.used for each in mine
+    )
+
+
+def test_the_timeline_marks_the_peak_once(capsys: Captured) -> None:
+    lines = [line for line in answer(capsys, "memory", STREAM, "--all").splitlines() if line.endswith("  peak")]
+    peak = refinfer.simulate(STREAM).peak
+    assert peak is not None
+    assert [line.split()[0] for line in lines] == [str(peak.step)]
+
+
+def test_a_long_list_is_cut_and_says_so_unless_all_is_wanted(capsys: Captured) -> None:
+    assert "(--all shows all)" in answer(capsys, "memory", STREAM)
+    assert "--all" not in answer(capsys, "memory", STREAM, "--all")
+
+
+def test_memory_as_json_is_the_report(capsys: Captured) -> None:
+    assert document(capsys, "memory", CONV, "--target", "riscv32") == json.loads(
+        refinfer.simulate(CONV, "riscv32").to_json()
+    )
+
+
+@pytest.mark.parametrize("which", ["allocations", "buffers", "steps"])
+def test_csv_holds_the_same_as_json(which: str, capsys: Captured) -> None:
+    rows = list(csv.DictReader(io.StringIO(answer(capsys, "memory", STREAM, "--csv", which))))
+    expected = document(capsys, "memory", STREAM)[which]
+    assert rows
+    assert rows == [{key: "" if value is None else str(value) for key, value in row.items()} for row in expected]
+
+
+def test_memory_of_a_refused_model_is_a_sentence_and_exit_code_1(capsys: Captured) -> None:
+    assert main(["memory", HYBRID]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"operator \d+ \(CONV_2D\)", out)
+    assert out.endswith(".\n")
+    assert out.count(".\n") == 1
+    refusal = document(capsys, "memory", HYBRID)["refusal"]
+    assert (refusal["when"], refusal["name"]) == ("prepare", "CONV_2D")
+
+
+# inspect, boards, targets
+
+
+def test_inspect_shows_what_the_file_holds(capsys: Captured) -> None:
+    out = answer(capsys, "inspect", CONV, "--all")
+    graph = refinfer.read_model(CONV)
+    for node in graph.nodes:
+        assert re.search(rf"^ +{node.index} +{node.name} ", out, re.MULTILINE)
+    assert "Signature 'serving_default' of subgraph 0" in out
+
+
+def test_the_resolver_registers_each_kernel_once_and_counts_them(capsys: Captured) -> None:
+    lines = document(capsys, "inspect", CONV)["resolver"]
+    names = {node.name for node in refinfer.read_model(CONV).nodes}
+    assert lines[0] == f"static tflite::MicroMutableOpResolver<{len(names)}> resolver;"
+    assert len(set(lines)) == 1 + len(names)
+    assert "resolver.AddDepthwiseConv2D();" in lines
+
+
+def test_inspect_warns_of_hybrid_operators(capsys: Captured) -> None:
+    assert "hybrid" in answer(capsys, "inspect", HYBRID)
+    assert document(capsys, "inspect", CONV)["warnings"] == []
+
+
+def test_every_board_is_listed_and_each_can_be_looked_at(capsys: Captured) -> None:
+    listed = answer(capsys, "boards")
+    for board in all_boards():
+        assert re.search(rf"^{board.id} ", listed, re.MULTILINE)
+        assert f"({board.id})" in answer(capsys, "boards", board.id)
+
+
+def test_disagreements_of_sources_are_shown(capsys: Captured) -> None:
+    assert re.search(r"^  but 983,040 bytes: PlatformIO", answer(capsys, "boards", "nano33ble"), re.MULTILINE)
+
+
+def test_every_target_is_listed_with_what_it_was_verified_against(capsys: Captured) -> None:
+    out = answer(capsys, "targets")
+    assert out.count("verified against") == len(TARGETS)
+    assert [each["name"] for each in document(capsys, "targets")["targets"]] == list(TARGETS)
+
+
+# errors
+
+
+EMPTY, PICTURE, NOWHERE = "empty.tflite", "picture.tflite", "nowhere.tflite"
+
+MISTAKES = [
+    ["fit", EMPTY, "--ram", "1M"],
+    ["fit", PICTURE, "--ram", "1M"],
+    ["fit", NOWHERE, "--ram", "1M"],
+    ["fit", CONV],
+    ["fit", CONV, "--ram", "1M", "--board", "nano33ble"],
+    ["fit", CONV, "--ram", "many"],
+    ["fit", CONV, "--board", "nano33bel"],
+    ["fit", CONV, "--board", "nano33ble", "--firmware", "none"],
+    ["fit", CONV, "--board", "nano33ble", "--target", "z80"],
+    ["fit", CONV, "--all-boards", "--target", "cortex-m4"],
+    ["fit", CONV, "--board-file", NOWHERE],
+    ["fit", CONV, "--board-file", EMPTY],
+    ["fit", ".", "--ram", "1M", "--flash"],
+    ["fit"],
+    ["memory", EMPTY],
+    ["memory", "."],
+    ["memory", CONV, "--target", "z80"],
+    ["memory", CONV, "--csv", "everything"],
+    ["inspect", PICTURE],
+    ["boards", "z80"],
+    ["dance"],
+    ["--dance"],
+]
+
+
+@pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
+def test_an_error_is_one_line_on_stderr_and_exit_code_2(
+    arguments: list[str], tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(EMPTY).touch()
+    Path(PICTURE).write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(100))
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"refinfer: .{10,}\n", err)
+
+
+def test_an_error_about_a_file_names_it(tmp_path: Path, capsys: Captured) -> None:
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(Path(CONV).read_bytes()[:1000])
+    assert main(["inspect", str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"refinfer: {path}: ")
+
+
+def test_a_process_ends_with_the_exit_code_and_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / EMPTY).touch()
+    codes = {
+        0: run("fit", CONV, "--board", "nano33ble"),
+        1: run("fit", CONV, "--ram", "1K"),
+        2: run("fit", str(tmp_path / EMPTY), "--ram", "1K"),
+    }
+    assert {code: done.returncode for code, done in codes.items()} == {0: 0, 1: 1, 2: 2}
+    assert [done.stderr for code, done in codes.items() if code < 2] == ["", ""]
+    assert codes[2].stderr.count("\n") == 1
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = [sys.executable, "-m", "refinfer", "boards", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_an_interrupt_ends_quietly_with_130(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("refinfer.schema.file.read_model", interrupted)
+    assert main(["inspect", CONV]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+# terminals
+
+
+EVERY_COMMAND = [
+    ["fit", LARGE, "--board", "esp32", "--firmware", "micropython-heap"],
+    ["fit", HYBRID, "--ram", "1M"],
+    ["fit", CONV, STREAM, HYBRID, "--board", "nano33ble"],
+    ["fit", STREAM, "--all-boards"],
+    ["fit", CONV, LARGE, "--all-boards"],
+    ["memory", STREAM],
+    ["memory", STREAM, "--all"],
+    ["memory", HYBRID],
+    ["inspect", STREAM],
+    ["inspect", HYBRID, "--all"],
+    ["boards"],
+    ["boards", "esp32"],
+    ["targets"],
+]
+
+
+@pytest.mark.parametrize("columns", [64, 80, 120])
+@pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=lambda each: " ".join(map(os.path.basename, each)))
+def test_no_line_is_wider_than_the_terminal(
+    arguments: list[str], columns: int, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = answer(capsys, *arguments).splitlines()
+    assert [line for line in lines if len(line) > columns] == []
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=lambda each: " ".join(map(os.path.basename, each)))
+def test_no_escape_sequence_leaves_by_a_pipe(arguments: list[str], capsys: Captured) -> None:
+    assert "\x1b" not in answer(capsys, *arguments)
+
+
+def test_an_output_that_knows_ascii_alone_gets_ascii_alone() -> None:
+    done = run("memory", STREAM, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "####" in done.stdout
+    assert done.stdout.isascii()
+
+
+def test_a_name_in_the_file_cannot_steer_the_terminal(tmp_path: Path, capsys: Captured) -> None:
+    path = tmp_path / "evil.tflite"
+    path.write_bytes(
+        Path(CONV).read_bytes().replace(b"StatefulPartitionedCall", b"\x1b[2J\x1b]0;owned\x07\x1b[31mevil")
+    )
+    for arguments in (
+        ["inspect", "--all"],
+        ["memory", "--all"],
+        ["fit", "--ram", "1M"],
+        ["fit", "--ram", "1M", "--json"],
+    ):
+        assert "\x1b" not in answer(capsys, arguments[0], str(path), *arguments[1:])
+    assert r"\x1b[2J" in answer(capsys, "memory", str(path), "--all")
+
+
+def test_help_and_mistakes_do_not_wait_for_the_simulator() -> None:
+    script = "import sys; from refinfer.cli import main; main(['fit']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "refinfer.cli" in loaded
+    assert {name for name in loaded if name.startswith(("refinfer.simulator", "refinfer.kernels"))} == set()
+
+
+# documentation
+
+
+def help_of(capsys: Captured, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, "--help"])
+    assert left.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_tells_the_exit_codes_and_where_the_manual_is(command: str, capsys: Captured) -> None:
+    text = help_of(capsys, *command.split())
+    assert "exit codes:\n  0 " in text
+    assert "docs/cli.md" in text
+
+
+def test_without_a_command_the_help_is_shown(capsys: Captured) -> None:
+    assert answer(capsys) == help_of(capsys)
+
+
+def test_the_version_is_that_of_the_package(capsys: Captured) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"refinfer {refinfer.__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_manual_documents_the_options_of_each_command_and_no_others(command: str, capsys: Captured) -> None:
+    (section,) = re.findall(rf"^## refinfer {command}\n(.+?)(?=^## |\Z)", MANUAL, re.DOTALL | re.MULTILINE)
+    documented = set(re.findall(r"^\| `(--[\w-]+)", section, re.MULTILINE))
+    assert documented == set(re.findall(r"^  (--[\w-]+)", help_of(capsys, command), re.MULTILINE))
+
+
+def test_the_manual_documents_no_other_command() -> None:
+    assert re.findall(r"^## refinfer (\w+)", MANUAL, re.MULTILINE) == list(COMMANDS)
+
+
+def test_the_examples_of_the_manual_can_be_understood(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    examples = re.findall(r"^    refinfer (\w+ .*(?:model\.tflite|models/|esp32).*)$", MANUAL, re.MULTILINE)
+    assert len(examples) > 5
+    for example in examples:
+        arguments = example.split(" > ")[0].replace("model.tflite", CONV).split()
+        assert main(arguments) in (0, 1), example
+
+
+def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
+    """Every field of a JSON document, as docs/json.md writes it; `names` are the objects whose keys are names."""
+    match value:
+        case dict():
+            for key, each in value.items():
+                yield from paths(each, names, f"{at}.*" if at.rpartition(".")[2] in names else f"{at}.{key}")
+        case list():
+            for each in value:
+                yield from paths(each, names, f"{at}[]")
+        case _:
+            yield at.removeprefix(".")
+
+
+@pytest.mark.parametrize(
+    ("command", "runs", "names"),
+    [
+        ("memory", [[CONV], [STREAM], [HYBRID]], {"categories"}),
+        ("fit", [[CONV, LARGE, HYBRID, "--board", "esp32"], [HYBRID, "--board", "uno"]], set()),
+        ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
+        ("boards", [[]], {"figures"}),
+        ("targets", [[]], set()),
+    ],
+)
+def test_the_fields_of_each_json_document_are_those_that_are_documented(
+    command: str, runs: list[list[str]], names: set[str], capsys: Captured
+) -> None:
+    (section,) = re.findall(rf"^## refinfer {command}\n(.+?)(?=^## |\Z)", FIELDS, re.DOTALL | re.MULTILINE)
+    documented = set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
+    printed = {path for each in runs for path in paths(document(capsys, command, *each), frozenset(names))}
+    assert printed - documented == set()
+    never_seen = {
+        field
+        for field in documented - printed
+        if not any(re.match(rf"{re.escape(field)}[.[]", path) for path in printed)
+    }
+    assert never_seen <= NEVER_SEEN_HERE
+
+
+NEVER_SEEN_HERE = {"subgraphs[].tensors[].shape_signature[]"}
+"""Fields that are documented, but that no model or board of ours has anything in."""

@@ -6,7 +6,7 @@ import struct as bytes_struct
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from refinfer.kernels.kernel import Persistent, Refusal, Request, Reshaped, require
+from refinfer.kernels.kernel import Decompressed, Persistent, Refusal, Request, Reshaped, require
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, Member, When, struct
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -24,6 +24,19 @@ EVAL_TENSOR = struct("TfLiteEvalTensor", data=POINTER, dims=POINTER, type=ENUM)
 def in_compression_builds(member: Member) -> When:
     """A struct member that only builds with compression have."""
     return When(USE_TFLM_COMPRESSION, member)
+
+
+def is_compressed(tensor: Tensor, build: Build) -> bool:
+    """Whether the build knows that the tensor's data are indices [micro_interpreter_context.cc: IsTensorCompressed]."""
+    return USE_TFLM_COMPRESSION in build.defines and tensor.lookup is not None
+
+
+def decompressed_weights(weights: Tensor, bias: Tensor | None, build: Build, source: str) -> Iterator[Request]:
+    """The last thing that a convolution or FULLY_CONNECTED asks for."""
+    int4 = is_compressed(weights, build) and weights.type == TensorType.INT4
+    require(not int4, "Compression not supported with INT4 tensors", weights)
+    yield Decompressed("weights_scratch_index", weights, source)
+    yield Decompressed("bias_scratch_index", bias, source)
 
 
 def int_array_bytes(length: int) -> int:

@@ -21,7 +21,7 @@ from refinfer.kernels.common import (
     switch_on_input,
     switch_on_output,
 )
-from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
+from refinfer.kernels.kernel import Decompressed, Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, POINTER, Build, Repeated, struct
 from refinfer.kernels.quantization import require_zero_point
 from refinfer.schema.enums import ActivationFunctionType, TensorType
@@ -65,6 +65,7 @@ def prepare_concatenation(node: Node, build: Build) -> Iterator[Request]:
         yield from temps(each)
         require_same_type(x, each)
         require_concatenable(each, y)
+        yield Decompressed("scratch_indices", each, "concatenation.cc: ConcatenationPrepare")
     if x.type == TensorType.INT16:
         require_zero_point(y, 0)
 

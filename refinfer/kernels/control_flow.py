@@ -21,7 +21,18 @@ from refinfer.kernels.common import (
     require_type,
     tensor_bytes,
 )
-from refinfer.kernels.kernel import Bound, Calls, Kernel, Persistent, Request, Variable, op_data, require, temps
+from refinfer.kernels.kernel import (
+    Bound,
+    Calls,
+    Decompressed,
+    Kernel,
+    Persistent,
+    Request,
+    Variable,
+    op_data,
+    require,
+    temps,
+)
 from refinfer.kernels.layout import BOOL, INT32, POINTER, Build, struct
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
@@ -40,8 +51,14 @@ OP_DATA_VAR_HANDLE = struct("var_handle:OpData", resource_id=INT32)
 OP_DATA_ASSIGN_VARIABLE = struct("assign_variable:OpData", scratch_index=INT32)
 
 
+def require_options(node: Node, table: type) -> None:
+    """Without options the operator would run subgraph 0, and so itself: TFLM does not come back from that."""
+    require(isinstance(node.options, table), "no options that say which subgraphs it runs")
+
+
 def prepare_if(node: Node, build: Build) -> Iterator[Request]:
     """[if.cc: IfPrepare] trusts that the else branch looks like the then branch."""
+    require_options(node, IfOptions)
     condition = input_at(node, 0)
     yield from temps(condition)
     require_type(condition, TensorType.BOOL)
@@ -59,6 +76,7 @@ def if_subgraphs(node: Node) -> tuple[int, int]:
 
 def prepare_while(node: Node, build: Build) -> Iterator[Request]:
     """[while.cc: WhilePrepare]"""
+    require_options(node, WhileOptions)
     condition, body = while_subgraphs(node)
     inputs, outputs = len(node.inputs), len(node.outputs)
     yield Calls(condition, inputs=inputs)
@@ -74,6 +92,7 @@ def while_subgraphs(node: Node) -> tuple[int, int]:
 
 def prepare_call_once(node: Node, build: Build) -> Iterator[Request]:
     """[call_once.cc: CallOncePrepare]"""
+    require_options(node, CallOnceOptions)
     require_arity(node, 0, 0)
     yield Calls(*call_once_subgraphs(node))
 
@@ -104,6 +123,7 @@ def prepare_assign_variable(node: Node, build: Build) -> Iterator[Request]:
     require(handle.elements == 1, f"{handle.elements} elements; it takes 1", handle)
     yield from temps(value)
     yield Variable(handle, tensor_bytes(value), "micro_resource_variable.cc: Allocate")
+    yield Decompressed("scratch_index", value, "assign_variable.cc: Prepare")
 
 
 def prepare_read_variable(node: Node, build: Build) -> Iterator[Request]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from refinfer.kernels.common import (
     PADDING_VALUES,
+    decompressed_weights,
     in_compression_builds,
     input_at,
     optional_input,
@@ -81,6 +82,7 @@ def prepare_conv(node: Node, build: Build) -> Iterator[Request]:
     yield from prepare_op_data(node, activation, CONV_CHANNEL_AXIS)
     if weights.type == TensorType.INT4:
         yield unpacked_filter(weights, "conv_common.cc: ConvPrepare")
+    yield from decompressed_weights(weights, optional_input(node, BIAS), build, "conv_common.cc: ConvPrepare")
 
 
 def prepare_depthwise(node: Node, build: Build) -> Iterator[Request]:
@@ -96,6 +98,8 @@ def prepare_depthwise(node: Node, build: Build) -> Iterator[Request]:
         yield unpacked_filter(weights, "depthwise_conv_common.cc: DepthwiseConvPrepare")
     activation = options_of(node, DepthwiseConv2DOptions).fused_activation_function
     yield from prepare_op_data(node, activation, DEPTHWISE_CHANNEL_AXIS)
+    bias, source = optional_input(node, BIAS), "depthwise_conv_common.cc: DepthwiseConvPrepare"
+    yield from decompressed_weights(weights, bias, build, source)
 
 
 def require_images(*tensors: Tensor) -> None:

@@ -12,7 +12,7 @@ TFLM); gemmlowp fixedpoint/fixedpoint.h.
 from __future__ import annotations
 
 from math import floor, frexp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.lazy import np
 
@@ -85,6 +85,6 @@ def wrap_int32(x: Array) -> Array:
     return x.astype(np.int32).astype(np.int64)
 
 
-def clamp(x: Array, low: int, high: int, dtype: object) -> Array:
+def clamp(x: Array, low: int, high: int, dtype: np.dtype[Any]) -> Array:
     """``x`` limited to low..high, as `dtype`."""
     return np.clip(x, low, high).astype(dtype)

@@ -32,6 +32,17 @@ class Scratch(NamedTuple):
     source: str
 
 
+class Decompressed(NamedTuple):
+    """AllocateDecompressionScratchBuffer: room for the values of an input, granted if they are compressed.
+
+    The kernel can then read them. Only builds with compression have such kernels; None stands for an absent input.
+    """
+
+    what: str
+    tensor: Tensor | None
+    source: str
+
+
 class Temp(NamedTuple):
     """AllocateTempInputTensor and its like: a TfLiteTensor on the temp stack until Prepare ends.
 
@@ -79,7 +90,7 @@ class Calls(NamedTuple):
     outputs: int | None = None
 
 
-Request = Persistent | Scratch | Temp | TempBuffer | Reshaped | Bound | Variable | Calls
+Request = Persistent | Scratch | Decompressed | Temp | TempBuffer | Reshaped | Bound | Variable | Calls
 
 
 class Refusal(Exception):

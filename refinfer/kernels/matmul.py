@@ -24,7 +24,7 @@ def sequential_matmul(a: Array, b: Array) -> Array:
 
     That is how the runtimes' reference loops add; a library's matrix product adds in another order.
     """
-    total = np.zeros(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + (a.shape[-2], b.shape[-1]), np.float32)
+    total = np.zeros((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), np.float32)
     for k in range(a.shape[-1]):
         total += a[..., :, k, None] * b[..., None, k, :]
     return total

@@ -6,9 +6,56 @@ they compute.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from refinfer.kernels.fixedpoint import quantize_multiplier, round_away, scale_int64, scale_twice
+from refinfer.kernels.lazy import np
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+Requantize = Callable[["Array"], "Array"]
+"""From accumulators to the scale of the output, still without its zero point and limits: int64 → int64.
+
+The last axis is that of the channels.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Numerics:
-    """The arithmetic in which a runtime differs from others."""
+    """The arithmetic in which a runtime differs from others.
+
+    Each `…_requantize` makes, of the real multiplier of each channel (one for all, where there is one), the function
+    that applies it.
+    """
+
+    fully_connected_requantize: Callable[[Sequence[float]], Requantize]
+    fully_connected_requantize_int16: Callable[[Sequence[float]], Requantize]
+
+
+def in_fixed_point(multipliers: Sequence[float]) -> Requantize:
+    """Two roundings in int32: `scale_twice`."""
+    return partial(_apply, scale_twice, *_fixed(multipliers))
+
+
+def in_fixed_point_of_16_bits(multipliers: Sequence[float]) -> Requantize:
+    """An int64 accumulator with a multiplier of 16 bits: `scale_int64`."""
+    return partial(_apply, scale_int64, *_fixed(multipliers))
+
+
+def in_floating_point(multipliers: Sequence[float]) -> Requantize:
+    """One rounding of a double product, ties away from zero."""
+    real = np.array(multipliers, np.float64)
+    return lambda acc: round_away(acc * real).astype(np.int64)
+
+
+def _fixed(multipliers: Sequence[float]) -> tuple[Array, Array]:
+    pairs = [quantize_multiplier(each) for each in multipliers]
+    return np.array([m for m, _ in pairs], np.int64), np.array([shift for _, shift in pairs], np.int64)
+
+
+def _apply(scale: Callable[[Array, Array, Array], Array], multiplier: Array, shift: Array, acc: Array) -> Array:
+    return scale(acc, multiplier, shift)

@@ -6,7 +6,7 @@ TFLITE_CHECK aborts the program in every build; it is a refusal here like any ot
 
 from __future__ import annotations
 
-from math import copysign, inf, nan
+from math import copysign, inf, isinf, nan
 
 from refinfer.kernels.common import (
     first_scale,
@@ -15,7 +15,10 @@ from refinfer.kernels.common import (
     require_affine,
     require_type,
 )
+from refinfer.kernels.compute import dtype_of
+from refinfer.kernels.fixedpoint import round_half_away
 from refinfer.kernels.kernel import require
+from refinfer.kernels.lazy import np
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Tensor
 
@@ -76,6 +79,21 @@ def require_activation_range(y: Tensor, activation: ActivationFunctionType) -> N
         require(-(2**31) <= steps <= 2**31, f"{activation.name} ends at {bound}, which is {steps} steps", y)
 
 
+def activation_range(y: Tensor, activation: ActivationFunctionType) -> tuple[int, int]:
+    """What a fused activation leaves of the integers of the output's type.
+
+    The bounds are divided by the scale in float32 [kernel_util.cc: CalculateActivationRangeQuantized].
+    """
+    limits = np.iinfo(dtype_of(y.type))
+    low, high = FLOAT_RANGES[activation]
+    scale, zero_point = np.float32(first_scale(y)), first_zero_point(y)
+    steps = [
+        bound if isinf(bound) else zero_point + round_half_away(float(np.float32(bound) / scale))
+        for bound in (low, high)
+    ]
+    return int(max(limits.min, steps[0])), int(min(limits.max, steps[1]))
+
+
 def require_convolution_multiplier(x: Tensor, weights: Tensor, bias: Tensor | None, y: Tensor) -> None:
     """The bias must have the scale of the products, as near as the output's scale can tell.
 
@@ -126,3 +144,13 @@ ACTIVATION_BOUNDS = {
     ActivationFunctionType.RELU6: (0.0, 6.0),
     ActivationFunctionType.RELU_N1_TO_1: (-1.0, 1.0),
 }
+
+FLOAT_RANGES = {
+    ActivationFunctionType.NONE: (-inf, inf),
+    ActivationFunctionType.RELU: (0.0, inf),
+    ActivationFunctionType.RELU_N1_TO_1: (-1.0, 1.0),
+    ActivationFunctionType.RELU6: (0.0, 6.0),
+    ActivationFunctionType.TANH: (-inf, inf),
+    ActivationFunctionType.SIGN_BIT: (-inf, inf),
+}
+"""The limits of fused activations; the last two are not applied by the kernels that take a fused activation."""

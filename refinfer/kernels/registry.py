@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+
 from refinfer.kernels import (
     activation,
     batch_matmul,
@@ -32,7 +36,11 @@ from refinfer.kernels import (
     transpose_conv,
     unary,
 )
+from refinfer.kernels.common import NDEBUG
+from refinfer.kernels.compute import Compute
 from refinfer.kernels.kernel import Kernel
+from refinfer.kernels.layout import Abi, Build
+from refinfer.kernels.numerics import Numerics, in_fixed_point, in_fixed_point_of_16_bits, in_floating_point
 from refinfer.schema.enums import BuiltinOperator
 from refinfer.schema.graph import Node
 
@@ -188,3 +196,63 @@ def resolver_method(name: str) -> str:
     if name.startswith("Signal"):
         return "Add" + name.removeprefix("Signal")
     return "Add" + "".join(word.capitalize() if word[0].isalpha() else word for word in name.split("_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one official runtime computes: the arithmetic of each operator, and the functions in which it differs.
+
+    `build`, if any, is the build whose refusals count: what it would not load is not run either.
+    """
+
+    name: str
+    computes: Mapping[BuiltinOperator, Compute]
+    custom: Mapping[str, Compute]
+    numerics: Numerics
+    build: Build | None = None
+
+    def compute_of(self, node: Node) -> Compute | None:
+        """The arithmetic of the node's operator, or None where the dialect has none."""
+        return self.computes.get(node.op) if node.custom_code is None else self.custom.get(node.custom_code)
+
+    def admit(self, node: Node) -> None:
+        """Raise Refusal where the runtime itself would refuse the node."""
+        kernel = kernel_of(node)
+        if self.build is not None and kernel is not None:
+            for _ in chain(kernel.init(node, self.build), kernel.prepare(node, self.build)):
+                pass
+            kernel.invoke(node)
+
+
+SHARED: dict[BuiltinOperator, Compute] = {
+    BuiltinOperator.FULLY_CONNECTED: fully_connected.COMPUTE_FULLY_CONNECTED,
+}
+"""What all dialects compute alike, but for the functions in their Numerics."""
+
+SHARED_CUSTOM: dict[str, Compute] = {}
+
+DIALECTS = {
+    dialect.name: dialect
+    for dialect in (
+        Dialect(
+            "litert",
+            SHARED,
+            SHARED_CUSTOM,
+            Numerics(
+                fully_connected_requantize=in_floating_point,
+                fully_connected_requantize_int16=in_floating_point,
+            ),
+        ),
+        Dialect(
+            "tflm",
+            SHARED,
+            SHARED_CUSTOM,
+            Numerics(
+                fully_connected_requantize=in_fixed_point,
+                fully_connected_requantize_int16=in_fixed_point_of_16_bits,
+            ),
+            build=Build(Abi(pointer=8, enum=4), frozenset({"TF_LITE_STATIC_MEMORY", NDEBUG})),
+        ),
+    )
+}
+"""litert is LiteRT's BUILTIN_REF, tflm the reference kernels of TFLM: what a board computes."""

@@ -17,7 +17,7 @@ from refinfer.kernels.common import (
     require_same_type,
 )
 from refinfer.kernels.conv import HYBRID, per_channel_arrays, require_images, require_scales
-from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data, require, temps
+from refinfer.kernels.kernel import Decompressed, Kernel, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT16, INT32, POINTER, UINT8, Build, struct
 from refinfer.kernels.quantization import require_convolution_quantization
 from refinfer.schema.enums import TensorType
@@ -82,6 +82,8 @@ def prepare(node: Node, build: Build) -> Iterator[Request]:
         yield Scratch("scratch_buffer_index", ACCUMULATOR_BYTES[x.type] * y.elements, source)
         require_scales(weights, CHANNEL_AXIS)
     yield from prepare_op_data(node, build)
+    yield Decompressed("filter_scratch_index", weights, source)
+    yield Decompressed("bias_scratch_index", optional_input(node, BIAS), source)
 
 
 def prepare_op_data(node: Node, build: Build) -> Iterator[Request]:

@@ -1,0 +1,148 @@
+"""Graph → arrays: a model folded for one dialect, and the memory that it has between runs.
+
+Kernels are folded once, when the machine is made; a run then walks the nodes of a subgraph and hands arrays from one
+to the next. Two machines never share anything that changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant, dtype_of
+from refinfer.kernels.kernel import Refusal
+from refinfer.kernels.lazy import np
+from refinfer.kernels.registry import Dialect
+from refinfer.schema.enums import TensorType
+from refinfer.schema.errors import UnsupportedNode
+from refinfer.schema.graph import Graph, Node, Subgraph, Tensor
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+Watch = Callable[[Node, "tuple[Array | None, ...]", "tuple[Array, ...]"], None]
+"""Told of every node that has run, with its inputs and outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A folded node: where its inputs come from and its outputs go, as indices of tensors (-1: left out)."""
+
+    node: Node
+    evaluate: Evaluate
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class Machine:
+    """A model that runs. `custom` adds the arithmetic of custom operators by their code."""
+
+    def __init__(self, graph: Graph, dialect: Dialect, custom: Mapping[str, Compute] | None = None) -> None:
+        """Fold every kernel; raises UnsupportedNode, naming the operator and why, if the dialect cannot run one."""
+        self.graph = graph
+        self.dialect = dialect
+        self.watch: Watch | None = None
+        self._custom = custom or {}
+        self._host = Host(dialect.numerics, self.call, {}, set())
+        self._constants = [_constants(subgraph) for subgraph in graph.subgraphs]
+        self._variables = [_variables(subgraph) for subgraph in graph.subgraphs]
+        self._programs = [tuple(self._fold(node) for node in subgraph.nodes) for subgraph in graph.subgraphs]
+
+    def run(self, index: int, inputs: Sequence[Array]) -> list[Array | None]:
+        """Run a subgraph; the value of each of its tensors, None for one that has none."""
+        subgraph = self.graph.subgraphs[index]
+        values: list[Array | None] = list(self._constants[index])
+        for place, variable in self._variables[index].items():
+            values[place] = variable
+        for tensor, array in zip(subgraph.inputs, inputs, strict=True):
+            values[tensor.index] = array
+        for step in self._programs[index]:
+            arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
+            results = step.evaluate(*arguments)
+            for place, result in zip(step.outputs, results, strict=True):
+                values[place] = result
+            if self.watch is not None:
+                self.watch(step.node, arguments, results)
+        return values
+
+    def call(self, index: int, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """Run a subgraph for its outputs."""
+        values = self.run(index, inputs)
+        return tuple(_present(values[tensor.index], tensor) for tensor in self.graph.subgraphs[index].outputs)
+
+    def reset(self) -> None:
+        """Bring variable tensors back to their zero, and forget the resources and what has run once."""
+        for subgraph, variables in zip(self.graph.subgraphs, self._variables, strict=True):
+            for index, array in variables.items():
+                array[...] = _zero(subgraph.tensors[index])
+        self._host.resources.clear()
+        self._host.once.clear()
+
+    def shapes(self, index: int, inputs: Sequence[Shape]) -> list[Shape | None]:
+        """The shapes of a subgraph's tensors if its inputs have these; None for what only a run can tell."""
+        subgraph = self.graph.subgraphs[index]
+        known: list[Shape | None] = [tensor.shape for tensor in subgraph.tensors]
+        for tensor, shape in zip(subgraph.inputs, inputs, strict=True):
+            known[tensor.index] = shape
+        for node in subgraph.nodes:
+            given = [known[x.index] if x is not None else () for x in node.inputs]
+            shapes: Sequence[Shape] | None = None
+            if None not in given:
+                shapes = self._compute(node).shape(node, given)  # type: ignore[arg-type]  # None is ruled out
+            for position, y in enumerate(node.outputs):
+                known[y.index] = None if shapes is None else shapes[position]
+        return known
+
+    def _fold(self, node: Node) -> Step:
+        try:
+            self.dialect.admit(node)
+            evaluate = self._compute(node).fold(node, self._host)
+        except Refusal as refusal:
+            raise UnsupportedNode(f"{_place(node, refusal.tensor)}: {refusal.reason}") from None
+        inputs = tuple(-1 if tensor is None else tensor.index for tensor in node.inputs)
+        return Step(node, evaluate, inputs, tuple(tensor.index for tensor in node.outputs))
+
+    def _compute(self, node: Node) -> Compute:
+        """The arithmetic of a node's operator, if its version and type are known; raises Refusal if not."""
+        if node.custom_code is not None and node.custom_code in self._custom:
+            return self._custom[node.custom_code]
+        compute = self.dialect.compute_of(node)
+        if compute is None:
+            raise Refusal(f"the dialect {self.dialect.name} has no operator {node.name}")
+        if not 1 <= node.version <= compute.version:
+            raise Refusal(f"version {node.version}; up to {compute.version} is supported")
+        first = node.inputs[0] if node.inputs else None
+        if first is not None and first.type not in compute.types:
+            names = ", ".join(sorted(each.name for each in compute.types))
+            raise Refusal(f"input type {first.type.name}; it may be {names}", first)
+        return compute
+
+
+def _place(node: Node, tensor: Tensor | None) -> str:
+    where = f"operator {node.index} ({node.name}) of subgraph {node.subgraph}"
+    return where if tensor is None else f"{where}, tensor {tensor.index} ({tensor.name!r})"
+
+
+def _present(array: Array | None, tensor: Tensor) -> Array:
+    assert array is not None, tensor  # the graph has checked that every tensor is written before it is read
+    return array
+
+
+def _constants(subgraph: Subgraph) -> list[Array | None]:
+    return [constant(tensor) for tensor in subgraph.tensors]
+
+
+def _variables(subgraph: Subgraph) -> dict[int, Array]:
+    return {
+        tensor.index: np.full(tensor.shape, _zero(tensor), dtype_of(tensor.type))
+        for tensor in subgraph.tensors
+        if tensor.is_variable
+    }
+
+
+def _zero(tensor: Tensor) -> int:
+    """What a variable starts with: zero, which in int8 is the zero point [subgraph.cc: ResetVariableTensors]."""
+    quantization = tensor.quantization
+    is_int8 = tensor.type == TensorType.INT8 and quantization is not None and len(quantization.zero_point) > 0
+    return quantization.zero_point[0] if is_int8 and quantization is not None else 0

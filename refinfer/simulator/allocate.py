@@ -13,6 +13,7 @@ from itertools import chain
 from refinfer.kernels.common import EVAL_TENSOR, int_array_bytes, is_affine, options_of
 from refinfer.kernels.kernel import (
     Bound,
+    Calls,
     Kernel,
     Persistent,
     Refusal,
@@ -173,7 +174,7 @@ def prepare(graph: Graph, build: Build) -> Prepared:
     for node in graph.nodes:
         before = len(prepared.scratch)
         for request in _asked(_kernel(node).prepare, prepared.tensors.seen_by(node), build, "prepare"):
-            _grant(request, node, build, prepared)
+            _grant(request, node, graph, build, prepared)
         if len(prepared.scratch) - before > MOST_SCRATCH_BUFFERS:
             reason = f"Scratch buffer request exceeds limit per operator ({MOST_SCRATCH_BUFFERS})"
             raise Refused("prepare", reason, node)
@@ -183,7 +184,7 @@ def prepare(graph: Graph, build: Build) -> Prepared:
     return prepared
 
 
-def _grant(request: Request, node: Node, build: Build, prepared: Prepared) -> None:
+def _grant(request: Request, node: Node, graph: Graph, build: Build, prepared: Prepared) -> None:
     """Give a kernel what it asks for in Prepare."""
     match request:
         case Temp(tensor=tensor):
@@ -205,6 +206,16 @@ def _grant(request: Request, node: Node, build: Build, prepared: Prepared) -> No
             if name is not None and name not in prepared.variables:
                 prepared.variables.add(name)
                 prepared.moves.append(_buffer(f"resource {name[1]!r}", nbytes, source, node))
+        case Calls(subgraph=index, inputs=inputs, outputs=outputs):
+            _check_call(node, graph.subgraphs[index], inputs, outputs)
+
+
+def _check_call(node: Node, subgraph: Subgraph, inputs: int | None, outputs: int | None) -> None:
+    """A subgraph takes and gives as many tensors as the operator has for it; None where TFLM does not look."""
+    for expected, found, what in ((inputs, subgraph.inputs, "inputs"), (outputs, subgraph.outputs, "outputs")):
+        if expected is not None and expected != len(found):
+            reason = f"subgraph {subgraph.index} has {len(found)} {what}; the operator has {expected} for it"
+            raise Refused("prepare", reason, node)
 
 
 def temporary_tensor(tensor: Tensor, node: Node, build: Build) -> Iterator[Move]:

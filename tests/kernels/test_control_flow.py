@@ -13,6 +13,7 @@ from tests.kernels.nodes import (
     X86_64,
     initialized,
     kernel,
+    looked_at,
     node,
     prepared,
     refused,
@@ -30,8 +31,9 @@ def test_if_makes_sure_of_its_then_branch_and_trusts_the_other() -> None:
 
 
 def test_if_decides_by_one_bool() -> None:
-    assert refused(node(BuiltinOperator.IF, [tensor(TensorType.BOOL, 2), X], X)) == "2 elements; it takes 1"
-    assert refused(node(BuiltinOperator.IF, [tensor(INT32, 1), X], X)) == (
+    options = IfOptions(then_subgraph_index=1, else_subgraph_index=2)
+    assert refused(node(BuiltinOperator.IF, [tensor(TensorType.BOOL, 2), X], X, options)) == "2 elements; it takes 1"
+    assert refused(node(BuiltinOperator.IF, [tensor(INT32, 1), X], X, options)) == (
         "type INT32 is not supported; it may be BOOL"
     )
 
@@ -52,6 +54,11 @@ def test_call_once_takes_and_gives_nothing() -> None:
     assert refused(node(BuiltinOperator.CALL_ONCE, [X], [], options)) == "1 inputs; it takes 0"
 
 
+def test_control_flow_without_options_would_run_itself_forever() -> None:
+    for op in (BuiltinOperator.IF, BuiltinOperator.WHILE, BuiltinOperator.CALL_ONCE):
+        assert refused(node(op, [], [])) == "no options that say which subgraphs it runs"
+
+
 def test_a_handle_is_bound_to_the_name_of_its_variable() -> None:
     of = node(BuiltinOperator.VAR_HANDLE, [], HANDLE, VarHandleOptions(container="c", shared_name="v"))
     assert prepared(of) == [Bound(HANDLE, ("c", "v"))]
@@ -60,7 +67,7 @@ def test_a_handle_is_bound_to_the_name_of_its_variable() -> None:
 
 def test_an_assigned_value_is_stored_and_its_handle_is_not_looked_at() -> None:
     of = node(BuiltinOperator.ASSIGN_VARIABLE, [HANDLE, X], [])
-    assert [*map(type, prepared(of))] == [Temp, Variable]
+    assert looked_at(of) == [X]
     assert Variable(HANDLE, 12, "micro_resource_variable.cc: Allocate") in prepared(of)
 
 

@@ -55,15 +55,25 @@ class Field:
     """What a slot of a vtable stands for.
 
     `read` takes the reader, the place of the field in the file and the value of the slot before it (which is where a
-    union says what it holds), and gives the value.
+    union says what it holds), and gives the value. `code` is the type of a number, or of the numbers of a vector, as
+    `struct` names it; `inline` tells whether the number lies in the table itself.
     """
 
-    __slots__ = ("default", "name", "read")
+    __slots__ = ("code", "default", "inline", "name", "read")
     name: str
 
-    def __init__(self, read: Callable[[Reader, int, Any], object], default: object = None) -> None:
+    def __init__(
+        self,
+        read: Callable[[Reader, int, Any], object],
+        default: object = None,
+        *,
+        code: str = "",
+        inline: bool = False,
+    ) -> None:
         self.read = read
         self.default = default
+        self.code = code
+        self.inline = inline
 
 
 class TableType(type):
@@ -93,6 +103,12 @@ class Table(metaclass=TableType):
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be set")
+
+    def __copy__(self: T) -> T:
+        return self
+
+    def __deepcopy__(self: T, memo: object) -> T:
+        return self
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be deleted")
@@ -198,13 +214,12 @@ class Reader:
 
     def table(self, table: type[T], at: int) -> T:
         """The table at `at`."""
-        self.spend(
-            2 * (OBJECT + POINTER * len(table.fields))
-        )  # once for the table, once for what the graph makes of it
+        self.spend(2 * (OBJECT + POINTER * len(table.fields)))  # this, and what the graph will make of it
+        places = self.places(at, len(table.fields))
         found = object.__new__(table)
         value: object = None
         try:
-            for field, place in zip(table.fields, self.places(at, len(table.fields)), strict=True):
+            for field, place in zip(table.fields, places, strict=True):
                 value = field.read(self, at + place, value) if place else field.default
                 object.__setattr__(found, field.name, value)
         except Fault as fault:
@@ -245,8 +260,8 @@ def member(of: type[IntEnum], number: int) -> IntEnum:
 def scalar(code: str, default: float = 0, *, of: type[IntEnum] | None = None) -> Any:
     """A number by its code in `struct`, `default` where it is absent; `of` names the enum that it belongs to."""
     if of is None:
-        return Field(lambda reader, at, _: reader.number(code, at), default)
-    return Field(lambda reader, at, _: member(of, reader.number(code, at)), of(int(default)))
+        return Field(lambda reader, at, _: reader.number(code, at), default, code=code, inline=True)
+    return Field(lambda reader, at, _: member(of, reader.number(code, at)), of(int(default)), code=code, inline=True)
 
 
 def string() -> Any:
@@ -257,13 +272,17 @@ def string() -> Any:
 def vector(code: str, *, of: type[IntEnum] | None = None) -> Any:
     """A vector of numbers, or of members of an enum, read as a tuple."""
     if of is None:
-        return Field(lambda reader, at, _: reader.vector(code, reader.target(at)))
-    return Field(lambda reader, at, _: tuple(member(of, each) for each in reader.vector(code, reader.target(at))))
+        return Field(lambda reader, at, _: reader.vector(code, reader.target(at)), code=code)
+
+    def read(reader: Reader, at: int, before: object) -> object:
+        return tuple(member(of, each) for each in reader.vector(code, reader.target(at)))
+
+    return Field(read, code=code)
 
 
 def view(code: str = "B") -> Any:
     """A vector of bytes, or of other numbers, that stays in the file."""
-    return Field(lambda reader, at, _: reader.view(code, reader.target(at)))
+    return Field(lambda reader, at, _: reader.view(code, reader.target(at)), code=code)
 
 
 def child(table: type[Table]) -> Any:

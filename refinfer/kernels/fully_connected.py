@@ -10,6 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from refinfer.kernels.common import (
+    decompressed_weights,
     first_scale,
     first_zero_point,
     in_compression_builds,
@@ -87,6 +88,8 @@ def prepare(node: Node, build: Build) -> Iterator[Request]:
         yield Scratch("filter_buffer_index", weights.elements, "fully_connected.cc: FullyConnectedPrepare")
     if x.type != TensorType.FLOAT32:
         yield from prepare_op_data(node, build)
+    bias = optional_input(node, BIAS)
+    yield from decompressed_weights(weights, bias, build, "fully_connected.cc: FullyConnectedPrepare")
 
 
 def prepare_op_data(node: Node, build: Build) -> Iterator[Request]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from refinfer.schema import tables
+from refinfer.schema.compression import LookUpTable
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.flatbuffer import Table
 
@@ -35,6 +36,7 @@ class Quantization:
 class Tensor:
     """One tensor of a subgraph. `data` is None unless the file holds its value.
 
+    With a `lookup` it is compressed: `data` are indices into that table, packed into bits, and shorter than the shape.
     `has_shape` is False where the file leaves the shape out, which is not the same to every runtime as an empty one.
     """
 
@@ -48,6 +50,7 @@ class Tensor:
     quantization: Quantization | None
     is_variable: bool
     has_shape: bool = True
+    lookup: LookUpTable | None = field(default=None, repr=False)
     table: tables.Tensor = field(default_factory=tables.Tensor, repr=False)
 
     @property
@@ -109,13 +112,15 @@ class Signature:
 class Graph:
     """A whole model, resolved. Subgraph 0 is the main one. Of metadata with the same name, the last counts.
 
-    `name` is the path it was read from, if any, and `file` all of its bytes.
+    `name` is the path it was read from, if any, and `file` all of its bytes. `compressed` is None unless there is
+    metadata about compression: then the compressed tensors of each subgraph that it describes, in its order.
     """
 
     subgraphs: tuple[Subgraph, ...]
     metadata: Mapping[str, memoryview]
     signatures: tuple[Signature, ...] = ()
     description: str = ""
+    compressed: tuple[tuple[Tensor, ...], ...] | None = None
     model: tables.Model = field(default_factory=tables.Model, repr=False)
     name: str = ""
     file: memoryview = field(default=memoryview(b""), repr=False)

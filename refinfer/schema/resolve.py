@@ -12,6 +12,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import TypeVar
 
+from refinfer.schema.compression import LookUpTable, check_compressed, compressed_tensors
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import GraphError
 from refinfer.schema.graph import Graph, Node, Quantization, Signature, Subgraph, Tensor
@@ -48,8 +49,6 @@ SCHEMA_VERSION = 3
 INT32_MAX = 2**31 - 1
 MOST_DIMENSIONS = 64
 """More than any tensor has: a bound on what a hostile shape can make us compute."""
-COMPRESSION_METADATA = "COMPRESSION_METADATA"
-"""The metadata of TFLM's compressed models: their constants may be shorter than the shape says."""
 EMPTY = memoryview(b"")
 THE_FILE, THE_CALLER = -2, -1  # where a tensor has its value from, if not from the operator of this index
 
@@ -64,9 +63,10 @@ def resolve(model: Model, file: memoryview = EMPTY) -> Graph:
         raise GraphError("Model.subgraphs: the model has none; expected at least one")
     constants = tuple(constant(each, file, f"Model.buffers[{i}]") for i, each in enumerate(model.buffers or ()))
     metadata = resolve_metadata(model, constants)
+    compressed = compressed_tensors(model, constants)
+    lookups = dict(enumerate(compressed or ()))
     subgraphs = tuple(
-        resolve_subgraph(model, index, constants, file, COMPRESSION_METADATA in metadata)
-        for index in range(len(model.subgraphs))
+        resolve_subgraph(model, index, constants, file, lookups.get(index, {})) for index in range(len(model.subgraphs))
     )
     check_calls(subgraphs)
     return Graph(
@@ -77,6 +77,7 @@ def resolve(model: Model, file: memoryview = EMPTY) -> Graph:
             for i, each in enumerate(model.signature_defs or ())
         ),
         description=model.description or "",
+        compressed=compressed and tuple(tuple(subgraphs[i].tensors[t] for t in each) for i, each in lookups.items()),
         model=model,
     )
 
@@ -115,12 +116,12 @@ def resolve_metadata(model: Model, constants: Sequence[memoryview]) -> Mapping[s
 
 
 def resolve_subgraph(
-    model: Model, index: int, constants: Sequence[memoryview], file: memoryview, compressed: bool
+    model: Model, index: int, constants: Sequence[memoryview], file: memoryview, lookups: Mapping[int, LookUpTable]
 ) -> Subgraph:
     """A subgraph with its tensors and nodes, in which every tensor is written once, and before it is read."""
     assert model.subgraphs is not None
     table, place = model.subgraphs[index], f"Model.subgraphs[{index}]"
-    tensors = resolve_tensors(table, index, constants, compressed, place)
+    tensors = resolve_tensors(table, index, constants, lookups, place)
     subgraph = Subgraph(
         index=index,
         name=table.name or "",
@@ -145,19 +146,25 @@ def pick_all(tensors: Sequence[Tensor], indices: Iterable[int] | None, place: st
 
 
 def resolve_tensors(
-    subgraph: SubGraph, index: int, constants: Sequence[memoryview], compressed: bool, place: str
+    subgraph: SubGraph, index: int, constants: Sequence[memoryview], lookups: Mapping[int, LookUpTable], place: str
 ) -> tuple[Tensor, ...]:
     """All tensors of a subgraph."""
     found = subgraph.tensors or ()
     for i, each in enumerate(found):
         check_details(each, len(found), f"{place}.tensors[{i}].quantization.details")
     return tuple(
-        resolve_tensor(each, index, i, constants, compressed, f"{place}.tensors[{i}]") for i, each in enumerate(found)
+        resolve_tensor(each, index, i, constants, lookups.get(i), f"{place}.tensors[{i}]")
+        for i, each in enumerate(found)
     )
 
 
 def resolve_tensor(
-    table: TensorTable, subgraph: int, index: int, constants: Sequence[memoryview], compressed: bool, place: str
+    table: TensorTable,
+    subgraph: int,
+    index: int,
+    constants: Sequence[memoryview],
+    lookup: LookUpTable | None,
+    place: str,
 ) -> Tensor:
     """A tensor whose shape is sound and whose constant data, if any, has the length that its shape asks for."""
     shape = table.shape or ()
@@ -165,8 +172,12 @@ def resolve_tensor(
     data = pick(constants, table.buffer, f"{place}.buffer")
     if table.sparsity is not None:
         check_sparsity(table.sparsity, len(shape), f"{place}.sparsity")
+    elif lookup is not None:
+        scales = table.quantization.scale if table.quantization is not None else None
+        value_bytes = (BITS.get(table.type, 8) + 7) // 8
+        check_compressed(data, lookup, elements, value_bytes, max(1, len(scales or ())), place)
     elif len(data) > 0:
-        check_length(data, table.type, elements, compressed, place)
+        check_length(data, table.type, elements, place)
     return Tensor(
         subgraph=subgraph,
         index=index,
@@ -178,6 +189,7 @@ def resolve_tensor(
         quantization=resolve_quantization(table.quantization, f"{place}.quantization"),
         is_variable=table.is_variable,
         has_shape=table.shape is not None,
+        lookup=lookup,
         table=table,
     )
 
@@ -196,13 +208,13 @@ def count_elements(shape: tuple[int, ...], place: str) -> int:
     return elements
 
 
-def check_length(data: memoryview, type: TensorType, elements: int, compressed: bool, place: str) -> None:
+def check_length(data: memoryview, type: TensorType, elements: int, place: str) -> None:
     """Constant data must be as long as its shape and type say; strings and handles have no fixed length."""
     bits = BITS.get(type)
     if bits is None:
         return
     expected = (elements * bits + 7) // 8
-    if len(data) > expected or (len(data) < expected and not compressed):
+    if len(data) != expected:
         raise GraphError(
             f"{place}.buffer: {len(data)} bytes of constant data; {elements} elements of {type.name} take {expected}"
         )

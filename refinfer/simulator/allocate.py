@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from refinfer.kernels.common import EVAL_TENSOR, int_array_bytes, is_affine, options_of
+from refinfer.kernels.common import EVAL_TENSOR, int_array_bytes, is_affine, is_compressed, options_of, tensor_bytes
 from refinfer.kernels.kernel import (
     Bound,
     Calls,
+    Decompressed,
     Kernel,
     Persistent,
     Refusal,
@@ -31,6 +32,7 @@ from refinfer.schema.graph import Graph, Node, Subgraph, Tensor
 from refinfer.schema.options import VarHandleOptions
 from refinfer.simulator import structs
 from refinfer.simulator.arena import Move, Section
+from refinfer.simulator.compression import compression_data, misread
 from refinfer.simulator.head import (
     PlannedBuffer,
     ScratchRequest,
@@ -58,21 +60,27 @@ MOST_SCRATCH_BUFFERS = 12  # of one operator [micro_allocator.cc: kMaxScratchBuf
 
 @dataclass(slots=True)
 class Prepared:
-    """What Prepare leaves behind, operator by operator. `variables` are the resources that have memory so far."""
+    """What Prepare leaves behind, operator by operator.
+
+    `variables` are the resources that have memory so far, `decompressed` the inputs (by node and index of the tensor)
+    whose compression their kernels know how to undo.
+    """
 
     moves: list[Move]
     scratch: list[ScratchRequest]
     tensors: Tensors
     variables: set[tuple[str, str]]
+    decompressed: set[tuple[Node, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Allocated:
-    """A model in its arena."""
+    """A model in its arena. `misread` is set if an operator would take compressed values for plain ones."""
 
     moves: tuple[Move, ...]
     buffers: tuple[PlannedBuffer, ...]
     lifetimes: Lifetimes
+    misread: Refused | None
 
 
 def allocate(graph: Graph, target: Target) -> Allocated:
@@ -88,7 +96,8 @@ def allocate(graph: Graph, target: Target) -> Allocated:
     plan = offline_plan(graph)
     buffers = planned_buffers(graph, prepared.tensors, prepared.scratch, lifetimes, plan)
     finished = chain(finish(graph, build, prepared, plan, buffers), inputs_and_outputs(graph.subgraphs[0], build))
-    return Allocated((*started, *prepared.moves, *finished), buffers, lifetimes)
+    unaware = misread(graph, build, prepared.decompressed)
+    return Allocated((*started, *prepared.moves, *finished), buffers, lifetimes, unaware)
 
 
 def kernels_found(graph: Graph) -> None:
@@ -147,6 +156,7 @@ def start_of_model(graph: Graph, build: Build) -> Iterator[Move]:
     yield _struct(structs.MICRO_BUILTIN_DATA_ALLOCATOR, build, source)
     yield scratch_requests_in_head(0, build)
     yield _array(structs.SUBGRAPH_ALLOCATIONS, len(graph.subgraphs), build, source)
+    yield from compression_data(graph, build)
     for subgraph in graph.subgraphs:
         source = "micro_allocator.cc: AllocateTfLiteEvalTensors"
         yield _array(EVAL_TENSOR, len(subgraph.tensors), build, source, EVAL_TENSORS, subgraph.index)
@@ -170,7 +180,7 @@ def init(graph: Graph, build: Build) -> Iterator[Move]:
 
 def prepare(graph: Graph, build: Build) -> Prepared:
     """Every kernel's Prepare [micro_interpreter_graph.cc: PrepareSubgraphs]."""
-    prepared = Prepared([], [], Tensors({}, {}), set())
+    prepared = Prepared([], [], Tensors({}, {}), set(), set())
     for node in graph.nodes:
         before = len(prepared.scratch)
         for request in _asked(_kernel(node).prepare, prepared.tensors.seen_by(node), build, "prepare"):
@@ -196,6 +206,10 @@ def _grant(request: Request, node: Node, graph: Graph, build: Build, prepared: P
             prepared.moves.append(_buffer(what, nbytes, source, node))
         case Scratch(what=what, nbytes=nbytes):
             prepared.scratch.append(ScratchRequest(node, what, nbytes))
+        case Decompressed(what=what, tensor=tensor):
+            if tensor is not None and is_compressed(tensor, build):
+                prepared.scratch.append(ScratchRequest(node, what, tensor_bytes(tensor)))
+                prepared.decompressed.add((node, tensor.index))
         case Reshaped(tensor=tensor, shape=shape):
             prepared.tensors.shapes[place_of(tensor)] = shape
         case Bound(tensor=tensor, variable=variable):

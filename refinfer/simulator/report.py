@@ -84,9 +84,9 @@ class Step(NamedTuple):
 class Report:
     """Where every byte of the arena goes, for one model on one target.
 
-    `graph` is the model that was looked at. `refusal` is set when TFLM loads the model but fails in Invoke: the numbers
-    are then those of an arena that is allocated in vain. `lower_bound` is what no plan of the head can undercut
-    without overlapping buffers.
+    `graph` is the model that was looked at. `refusal` is set when TFLM loads the model but fails in Invoke, or gives
+    nonsense there: the numbers are then those of an arena that is allocated in vain. `lower_bound` is what no plan of
+    the head can undercut without overlapping buffers.
     """
 
     graph: Graph

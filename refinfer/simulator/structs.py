@@ -1,12 +1,25 @@
 """The structs that TFLM itself keeps in the arena, whatever the model's operators are.
 
 Sources: tensorflow/lite/core/c/common.h, and under tensorflow/lite/micro: micro_allocator.h,
-recording_micro_allocator.h, micro_allocation_info.h, micro_resource_variable.h, arena_allocator/, memory_planner/.
-Members that start with ``vtable`` are the hidden pointers of classes with virtual functions.
+recording_micro_allocator.h, compression.h, micro_allocation_info.h, micro_resource_variable.h, arena_allocator/,
+memory_planner/. Members that start with ``vtable`` are the hidden pointers of classes with virtual functions.
 """
 
 from refinfer.kernels.common import in_compression_builds
-from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT8, INT32, POINTER, SIZE_T, Member, Repeated, When, struct
+from refinfer.kernels.layout import (
+    BOOL,
+    ENUM,
+    FLOAT,
+    INT8,
+    INT32,
+    POINTER,
+    SIZE_T,
+    UINT8,
+    Member,
+    Repeated,
+    When,
+    struct,
+)
 
 TF_LITE_STATIC_MEMORY = "TF_LITE_STATIC_MEMORY"
 """The macro that TFLM is meant to be built with; most Arduino libraries are not."""
@@ -144,6 +157,10 @@ SUBGRAPH_ALLOCATIONS = struct(
     node_and_registrations=POINTER,
     tensors=POINTER,
     compressed=in_compression_builds(POINTER),
+)
+COMPRESSION_TENSOR_DATA = struct("CompressionTensorData", scheme=UINT8, data=POINTER)
+LOOKUP_TABLE_DATA = struct(
+    "LookupTableData", value_table=POINTER, value_table_channel_stride=UINT8, compressed_bit_width_and_flags=UINT8
 )
 SCRATCH_BUFFER_REQUEST = struct("internal::ScratchBufferRequest", bytes=SIZE_T, node_idx=INT32, subgraph_idx=INT32)
 SCRATCH_BUFFER_HANDLE = struct("ScratchBufferHandle", data=POINTER)

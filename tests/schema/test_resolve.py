@@ -376,14 +376,6 @@ def test_a_sparse_constant_may_have_any_length() -> None:
     assert bytes_of(graph_of(shortened)) == bytes(range(5))
 
 
-def test_a_constant_of_a_compressed_model_may_be_shorter_than_its_shape() -> None:
-    def compressed(model: Any) -> None:
-        model.buffers[1] = buffer(3)
-        model.metadata = [made(litert.MetadataT, name="COMPRESSION_METADATA", buffer=0)]
-
-    assert bytes_of(graph_of(compressed)) == bytes(range(3))
-
-
 def test_strings_have_no_fixed_length() -> None:
     assert bytes_of(graph_of(weights(type=TensorType.STRING))) == bytes(range(12))
 

@@ -12,7 +12,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import TypeVar
 
-from refinfer.schema.compression import LookUpTable, check_compressed, compressed_tensors
+from refinfer.schema.compression import Compressed, LookUpTable, check_compressed, compressed_tensors
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import GraphError
 from refinfer.schema.graph import Graph, Node, Quantization, Signature, Subgraph, Tensor
@@ -77,7 +77,7 @@ def resolve(model: Model, file: memoryview = EMPTY) -> Graph:
             for i, each in enumerate(model.signature_defs or ())
         ),
         description=model.description or "",
-        compressed=compressed and tuple(tuple(subgraphs[i].tensors[t] for t in each) for i, each in lookups.items()),
+        compressed=None if compressed is None else pick_compressed(subgraphs, compressed),
         model=model,
     )
 
@@ -135,6 +135,11 @@ def resolve_subgraph(
     )
     check_order(subgraph, place)
     return subgraph
+
+
+def pick_compressed(subgraphs: Sequence[Subgraph], compressed: Compressed) -> tuple[tuple[Tensor, ...], ...]:
+    """The compressed tensors of each subgraph that the metadata describes."""
+    return tuple(tuple([subgraphs[i].tensors[tensor] for tensor in each]) for i, each in enumerate(compressed))
 
 
 def pick_all(tensors: Sequence[Tensor], indices: Iterable[int] | None, place: str) -> tuple[Tensor, ...]:

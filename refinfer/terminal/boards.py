@@ -6,7 +6,20 @@ from collections.abc import Iterable, Iterator
 
 from refinfer.boards import FLASH, PSRAM, RAM, RAM_BLOCK, Board, Firmware, Statement
 from refinfer.simulator.targets import Target
-from refinfer.terminal.text import BOLD, DIM, END, MIDDLE, Column, Screen, both, printable, size, table, wrapped
+from refinfer.terminal.text import (
+    BOLD,
+    DIM,
+    END,
+    MIDDLE,
+    Column,
+    Screen,
+    both,
+    painted,
+    printable,
+    size,
+    table,
+    wrapped,
+)
 
 FIGURES = {
     RAM_BLOCK: "largest block of RAM",
@@ -42,7 +55,7 @@ def list_lines(boards: Iterable[Board], screen: Screen) -> Iterator[str]:
 
 def board_lines(board: Board, screen: Screen) -> Iterator[str]:
     """One board: each figure, who says so, and who says something else."""
-    yield screen.paint(f"{printable(board.name)} ({board.id})", BOLD)
+    yield from painted(f"{printable(board.name)} ({board.id})", screen, BOLD)
     facts = [("vendor", board.vendor), ("chip", board.mcu), ("core", board.core), ("target", _target(board))]
     rows = [(name, printable(value)) for name, value in facts if value]
     yield from table([Column(""), Column("", cut=END)], rows, screen, titles=False)
@@ -70,7 +83,7 @@ def _figure_lines(board: Board, figure: str, words: str, screen: Screen) -> Iter
     if value is None and not differ:
         return
     yield ""
-    yield screen.paint(f"{words}: {'unknown' if value is None else both(value) if value else 'none'}", BOLD)
+    yield from painted(f"{words}: {'unknown' if value is None else both(value) if value else 'none'}", screen, BOLD)
     for statement in agree:
         yield from wrapped(_cited(statement), screen, "    ", "  ")
     for statement in differ:
@@ -80,7 +93,7 @@ def _figure_lines(board: Board, figure: str, words: str, screen: Screen) -> Iter
 
 def _firmware_lines(firmware: Firmware, screen: Screen) -> Iterator[str]:
     title = f"firmware {firmware.id} ({firmware.name}): leaves {firmware.bound} {both(firmware.nbytes)}"
-    yield from (screen.paint(line, BOLD) for line in wrapped(title, screen))
+    yield from painted(title, screen, BOLD)
     if firmware.model_in_ram:
         yield "  the model lies in RAM too"
     yield from wrapped(firmware.note, screen, "  ")
@@ -102,7 +115,7 @@ def targets_lines(targets: Iterable[Target], screen: Screen) -> Iterator[str]:
         yield screen.paint(target.name, BOLD)
         yield from wrapped(target.summary, screen, "  ")
         yield from wrapped(f"TFLM {target.tflm}", screen, "  ")
-        yield from (screen.paint(line, DIM) for line in wrapped(f"verified against {target.verified}", screen, "  "))
+        yield from painted(f"verified against {target.verified}", screen, DIM, indent="  ")
 
 
 def _size(nbytes: int | None) -> str:

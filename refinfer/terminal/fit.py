@@ -19,6 +19,7 @@ from refinfer.terminal.text import (
     bar,
     both,
     entries,
+    painted,
     percent,
     plural,
     printable,
@@ -57,8 +58,7 @@ def headline(verdict: Verdict, screen: Screen) -> Iterator[str]:
     text = (
         f"{model_name(verdict.graph)} {ANSWERS[verdict.outcome]} {printable(verdict.board.name)}: {because(verdict)}."
     )
-    for line in wrapped(text, screen):
-        yield screen.paint(line, BOLD, COLOURS[verdict.outcome])
+    return painted(text, screen, BOLD, COLOURS[verdict.outcome])
 
 
 def because(verdict: Verdict) -> str:
@@ -185,7 +185,8 @@ def smallest(elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:
 def models_lines(verdicts: Sequence[Verdict], screen: Screen) -> Iterator[str]:
     """Several models on one board: a line each, then those that are refused and why."""
     fitting = sum(verdict.fits for verdict in verdicts)
-    yield screen.paint(f"{fitting} of {plural(len(verdicts), 'model')} fit {printable(verdicts[0].board.name)}", BOLD)
+    board = printable(verdicts[0].board.name)
+    yield from painted(f"{fitting} of {plural(len(verdicts), 'model')} fit {board}", screen, BOLD)
     yield ""
     rows = [
         (
@@ -215,8 +216,7 @@ def all_boards_lines(verdicts: Sequence[Sequence[Verdict]], screen: Screen) -> I
 
 def boards_lines(verdicts: Sequence[Verdict], screen: Screen) -> Iterator[str]:
     """One model on every board, the smallest first."""
-    for line in wrapped(f"{model_name(verdicts[0].graph)} fits {_fitting(verdicts)}", screen):
-        yield screen.paint(line, BOLD)
+    yield from painted(f"{model_name(verdicts[0].graph)} fits {_fitting(verdicts)}", screen, BOLD)
     yield from wrapped(_arenas(verdicts), screen)
     yield ""
     ordered = sorted(verdicts, key=lambda verdict: (verdict.ram_available is None, verdict.ram_available or 0))

@@ -19,10 +19,10 @@ from refinfer.terminal.text import (
     Column,
     Screen,
     both,
+    painted,
     plural,
     printable,
     table,
-    wrapped,
 )
 
 SHORT_LIST = 24  # rows of a list unless --all is given
@@ -32,9 +32,7 @@ def inspect_lines(graph: Graph, everything: bool, screen: Screen) -> Iterator[st
     """The whole of it."""
     yield from _file(graph, screen)
     for message in warnings(graph):
-        yield from (
-            screen.paint(line, YELLOW) for line in wrapped(f"warning: {printable(message)}", screen, "    ", "  ")
-        )
+        yield from painted(f"warning: {printable(message)}", screen, YELLOW, indent="    ", first="  ")
     yield ""
     yield from _kinds(graph, screen)
     for subgraph in graph.subgraphs:
@@ -47,10 +45,10 @@ def inspect_lines(graph: Graph, everything: bool, screen: Screen) -> Iterator[st
 
 
 def _file(graph: Graph, screen: Screen) -> Iterator[str]:
-    yield screen.paint(f"{model_name(graph)}: {both(len(graph.file))}", BOLD)
+    yield from painted(f"{model_name(graph)}: {both(len(graph.file))}", screen, BOLD)
     rows = [
         ("sha256", model_to_dict(graph)["sha256"]),
-        ("schema version", str(graph.model.version)),
+        ("version", str(graph.model.version)),
         ("description", printable(graph.description)),
         ("operators", f"{sum(1 for _ in graph.nodes):,}"),
         ("tensors", _tensor_summary(graph)),
@@ -83,7 +81,7 @@ def _kinds(graph: Graph, screen: Screen) -> Iterator[str]:
 
 def _subgraph_lines(subgraph: Subgraph, everything: bool, screen: Screen) -> Iterator[str]:
     name = f" ({printable(subgraph.name)})" if subgraph.name else ""
-    yield screen.paint(f"Subgraph {subgraph.index}{name}", BOLD)
+    yield from painted(f"Subgraph {subgraph.index}{name}", screen, BOLD)
     rows = [("input", *_tensor_cells(tensor, screen)) for tensor in subgraph.inputs]
     rows += [("output", *_tensor_cells(tensor, screen)) for tensor in subgraph.outputs]
     yield from table([Column(""), *TENSOR_COLUMNS], rows, screen)
@@ -193,7 +191,7 @@ def _names(graph: Graph, screen: Screen) -> Iterator[str]:
     for signature in signatures(graph):
         yield ""
         key = printable(signature["key"])
-        yield screen.paint(f"Signature {key!r} of subgraph {signature['subgraph']}", BOLD)
+        yield from painted(f"Signature {key!r} of subgraph {signature['subgraph']}", screen, BOLD)
         rows = [
             (way, printable(name), f"tensor {index}")
             for way in ("inputs", "outputs")

@@ -34,6 +34,7 @@ from refinfer.terminal.text import (
     bar,
     both,
     entries,
+    painted,
     plural,
     printable,
     shorten,
@@ -64,10 +65,10 @@ def totals(report: Report, screen: Screen) -> Iterator[str]:
     """What the arena comes to."""
     name, nbytes = model_name(report.graph), report.arena.minimum
     headline = f"{name} on {report.target.name} takes an arena of {both(nbytes)}"
-    yield from (screen.paint(line, BOLD) for line in wrapped(headline, screen))
+    yield from painted(headline, screen, BOLD)
     if report.refusal is not None:
         text = f"TFLM loads it, but Invoke fails: {printable(str(report.refusal))}"
-        yield from (screen.paint(line, RED) for line in wrapped(text, screen))
+        yield from painted(text, screen, RED)
     yield ""
     arena = report.arena
     yield from entries(
@@ -295,7 +296,7 @@ def memory_csv(report: Report, which: str) -> Iterator[Sequence[Any]]:
 def refused_lines(graph: Graph, target: Target, refusal: Refused, screen: Screen) -> Iterator[str]:
     """Why there is no account."""
     text = f"{model_name(graph)} does not run on TFLM ({target.name}): {printable(str(refusal))}"
-    yield from (screen.paint(line, BOLD, RED) for line in wrapped(text, screen))
+    return painted(text, screen, BOLD, RED)
 
 
 def refused_to_dict(graph: Graph, target: Target, refusal: Refused) -> dict[str, Any]:

@@ -157,7 +157,12 @@ def wrapped(text: str, screen: Screen, indent: str = "", first: str | None = Non
         break_on_hyphens=False,
     )
     for line in lines:
-        yield line.replace(NO_BREAK, " ")
+        yield line.replace(NO_BREAK, " ").rstrip()
+
+
+def painted(text: str, screen: Screen, *styles: str, indent: str = "", first: str | None = None) -> Iterator[str]:
+    """The same in colour."""
+    return (screen.paint(line, *styles) for line in wrapped(text, screen, indent, first))
 
 
 def entries(rows: Sequence[tuple[str, str, str]], screen: Screen) -> Iterator[str]:

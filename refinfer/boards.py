@@ -141,7 +141,7 @@ class Board:
             "no_tflm": self.no_tflm or None,
             "note": self.note,
             "figures": {name: self._figure_to_dict(name) for name in (RAM, RAM_BLOCK, FLASH, PSRAM)},
-            "regions": [region._asdict() | {"source": region.source.name} for region in self.regions],
+            "regions": [region_to_dict(region) for region in self.regions],
             "firmware": [firmware_to_dict(profile) for profile in self.firmware],
         }
 
@@ -207,9 +207,29 @@ def parse_size(text: str) -> int:
     return round(float(number) * _UNITS[unit.upper()])
 
 
+def region_to_dict(region: Region) -> dict[str, Any]:
+    """A region as JSON-ready values."""
+    return {
+        "name": region.name,
+        "origin": region.origin,
+        "bytes": region.nbytes,
+        "source": region.source.name,
+        "place": region.place,
+    }
+
+
 def firmware_to_dict(profile: Firmware) -> dict[str, Any]:
     """A profile as JSON-ready values."""
-    return profile._asdict() | {"source": profile.source.name}
+    return {
+        "id": profile.id,
+        "name": profile.name,
+        "bytes": profile.nbytes,
+        "bound": profile.bound,
+        "model_in_ram": profile.model_in_ram,
+        "source": profile.source.name,
+        "place": profile.place,
+        "note": profile.note,
+    }
 
 
 def _board(row: Mapping[str, Any], sources: Mapping[str, Source]) -> Board:

@@ -40,7 +40,7 @@ def report(
     return Report(
         graph=Graph((), {}, file=memoryview(bytes(model_bytes))),
         target=TARGETS[target],
-        arena=Arena(minimum, minimum, 0, minimum, minimum, "head + tail"),
+        arena=Arena(minimum, minimum, 0, minimum, minimum, "end", "head + tail"),
         categories={},
         allocations=(),
         buffers=(),

@@ -82,6 +82,8 @@ OTHERS = (
     (2, b"\x12", "a protobuf file, such as an ONNX model; convert it to .tflite first"),
     (4, b"ET1", "an ExecuTorch program"),
     (4, b"TFL", "a .tflite file of another version of the schema"),
+    (0, b"\x89PNG", "a PNG image"),
+    (0, b"\xff\xd8\xff", "a JPEG image"),
     (0, b"#include", "C source; give the .tflite file that the array was made from"),
     (0, b"unsigned char", "C source; give the .tflite file that the array was made from"),
     (0, b"const unsigned char", "C source; give the .tflite file that the array was made from"),

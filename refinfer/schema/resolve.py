@@ -46,6 +46,7 @@ from refinfer.schema.tables import (
 from refinfer.schema.tables import Tensor as TensorTable
 
 SCHEMA_VERSION = 3
+OPEN = -1  # a dimension that is not written down
 INT32_MAX = 2**31 - 1
 MOST_DIMENSIONS = 64
 """More than any tensor has: a bound on what a hostile shape can make us compute."""
@@ -133,6 +134,7 @@ def resolve_subgraph(
             for i, each in enumerate(table.operators or ())
         ),
     )
+    check_open_dimensions(subgraph, place)
     check_order(subgraph, place)
     return subgraph
 
@@ -199,15 +201,23 @@ def resolve_tensor(
     )
 
 
+def check_open_dimensions(subgraph: Subgraph, place: str) -> None:
+    """A dimension of -1 follows from the number of elements; RESHAPE alone works it out for its output."""
+    reshaped = {y.index for node in subgraph.nodes if node.op == BuiltinOperator.RESHAPE for y in node.outputs}
+    for tensor in subgraph.tensors:
+        if OPEN in tensor.shape and (tensor.index not in reshaped or tensor.shape.count(OPEN) > 1):
+            raise GraphError(f"{place}.tensors[{tensor.index}].shape: {tensor.shape} has a negative dimension")
+
+
 def count_elements(shape: tuple[int, ...], place: str) -> int:
-    """The product of the dims: what both runtimes hold in an int32."""
+    """The product of the dims but for open ones: what both runtimes hold in an int32."""
     if len(shape) > MOST_DIMENSIONS:
         raise GraphError(f"{place}: {len(shape)} dimensions; expected at most {MOST_DIMENSIONS}")
     elements = 1
     for dim in shape:
-        if dim < 0:
+        if dim < OPEN:
             raise GraphError(f"{place}: {shape} has a negative dimension")
-        elements *= dim
+        elements *= 1 if dim == OPEN else dim
     if elements > INT32_MAX:
         raise GraphError(f"{place}: {shape} has {elements} elements; the runtimes count up to {INT32_MAX}")
     return elements

@@ -26,7 +26,8 @@ class Arena(NamedTuple):
     the smallest arena in which the model loads and runs rightly: the number to write down as kTensorArenaSize, if the
     arena starts at a multiple of 16. `merely_passes` is smaller in the rare case that TFLM's own checks already let a
     smaller arena through, in which it then overwrites its own temporary memory; else it equals `minimum`.
-    `bound_by` says which step sets the minimum.
+    `moment` says when the most is needed: at the "end", or before, while the graph is "planned" or an operator
+    "prepared"; `bound_by` says what for, in words.
     """
 
     used: int
@@ -34,6 +35,7 @@ class Arena(NamedTuple):
     tail: int
     minimum: int
     merely_passes: int
+    moment: str
     bound_by: str
 
 
@@ -108,10 +110,10 @@ class Report:
             "target": target_to_dict(self.target),
             "arena": self.arena._asdict(),
             "categories": {name: asdict(category) for name, category in self.categories.items()},
-            "allocations": [allocation._asdict() for allocation in self.allocations],
+            "allocations": [to_plain(allocation) for allocation in self.allocations],
             "buffers": [_buffer_to_dict(buffer) for buffer in self.buffers],
-            "steps": [step._asdict() for step in self.steps],
-            "peak": self.peak._asdict() if self.peak else None,
+            "steps": [to_plain(step) for step in self.steps],
+            "peak": to_plain(self.peak) if self.peak else None,
             "lower_bound": self.lower_bound,
             "refusal": refusal_to_dict(self.refusal) if self.refusal else None,
         }
@@ -119,6 +121,11 @@ class Report:
     def to_json(self) -> str:
         """The report as JSON text."""
         return json.dumps(self.to_dict(), indent=2)
+
+
+def to_plain(record: NamedTuple) -> dict[str, Any]:
+    """The fields of a record, JSON-ready; `nbytes` is called bytes there."""
+    return {"bytes" if name == "nbytes" else name: value for name, value in record._asdict().items()}
 
 
 def model_to_dict(graph: Graph) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from refinfer.schema.errors import UsageError
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
-from refinfer.simulator.allocate import Allocated, allocate, refused_by_invoke
+from refinfer.simulator.allocate import VARIABLES, Allocated, allocate, refused_by_invoke
 from refinfer.simulator.arena import Move, Section, smallest_passing, smallest_safe, tail_used
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.planner import live_bytes
@@ -58,21 +58,28 @@ def _arena(moves: Sequence[Move]) -> Arena:
         tail=tail,
         minimum=need.nbytes,
         merely_passes=smallest_passing(moves, need.nbytes),
+        moment=_moment(need.move),
         bound_by=_reason(need.move),
     )
 
 
+def _moment(move: Move) -> str:
+    """When an arena has to make room for `move` beside all the rest."""
+    if move.op is not None:
+        return "prepared"
+    return "planned" if move.section in (Section.PLAN, Section.TEMP) or move.category == VARIABLES else "end"
+
+
 def _reason(move: Move) -> str:
-    """In words, which step needs the most room."""
-    match move.section:
-        case Section.PLAN:
+    """In words, what an arena has to make room for when `move` needs the most of it."""
+    where = f"while operator {move.op} of subgraph {move.subgraph} is prepared"
+    match _moment(move):
+        case "planned":
             return f"{move.what}, while the graph is laid out"
-        case Section.TEMP if move.op is not None:
-            return f"temporary tensors while operator {move.op} of subgraph {move.subgraph} is prepared"
-        case Section.TAIL if move.op is not None:
-            return f"{move.what} of operator {move.op} beside the temporary tensors of its Prepare"
-        case Section.TEMP:
-            return f"{move.what}, while the graph is laid out"
+        case "prepared" if move.section is Section.TEMP:
+            return f"temporary tensors {where}"
+        case "prepared":
+            return f"{move.what} beside the temporary tensors {where}"
         case _:
             return "head + tail, once everything is allocated"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from refinfer.schema.graph import Graph
 from refinfer.simulator.head import PlannedBuffer
-from refinfer.simulator.planner import ALIGNMENT
 from refinfer.simulator.refused import Refused
 from refinfer.simulator.report import (
     SCHEMA,
@@ -84,11 +83,10 @@ def totals(report: Report, screen: Screen) -> Iterator[str]:
 
 def needed_and_used(arena: Arena) -> list[tuple[str, str, str]]:
     """The smallest arena and what the program then reports, and why they differ."""
-    given_back = arena.minimum - arena.used
     used = "what arena_used_bytes() returns: head + tail"
-    if given_back >= ALIGNMENT:
-        used += f"; {given_back:,} less, since that step gives its memory back"
-    elif given_back:
+    if arena.moment != "end":
+        used += f"; {arena.minimum - arena.used:,} less, since that step gives its memory back"
+    elif arena.minimum != arena.used:
         used += "; what alignment takes at the end of an arena depends on its size"
     rows = [("needed", f"{arena.minimum:,}", f"the smallest arena that works: room for {arena.bound_by}")]
     if arena.merely_passes < arena.minimum:

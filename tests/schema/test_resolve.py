@@ -153,6 +153,10 @@ INCONSISTENT: dict[str, tuple[Callable[[Any], None], str]] = {
     ),
     "subgraph input": (subgraph(inputs=[-1]), "Model.subgraphs[0].inputs[0]: index -1 is out of range; there are 7"),
     "subgraph output": (subgraph(outputs=[7]), "Model.subgraphs[0].outputs[0]: index 7 is out of range; there are 7"),
+    "open dim that no RESHAPE works out": (
+        lambda model: vars(main(model).tensors[HIDDEN]).update(shape=[1, -1]),
+        "Model.subgraphs[0].tensors[3].shape: (1, -1) has a negative dimension",
+    ),
     "negative dim": (weights(shape=[3, -4]), "Model.subgraphs[0].tensors[1].shape: (3, -4) has a negative dimension"),
     "huge shape": (
         weights(shape=[65536] * 4),

@@ -25,6 +25,10 @@ Watch = Callable[[Node, "tuple[Array | None, ...]", "tuple[Array, ...]"], None]
 """Told of every node that has run, with its inputs and outputs."""
 
 
+CustomOp = Callable[[Node], Evaluate]
+"""The user's arithmetic of a custom operator: from the node to the function of its input arrays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A folded node: where its inputs come from and its outputs go, as indices of tensors (-1: left out)."""
@@ -36,9 +40,9 @@ class Step:
 
 
 class Machine:
-    """A model that runs. `custom` adds the arithmetic of custom operators by their code."""
+    """A model that runs. `custom` has functions that fold the user's own custom operators, by their code."""
 
-    def __init__(self, graph: Graph, dialect: Dialect, custom: Mapping[str, Compute] | None = None) -> None:
+    def __init__(self, graph: Graph, dialect: Dialect, custom: Mapping[str, CustomOp] | None = None) -> None:
         """Fold every kernel; raises UnsupportedNode, naming the operator and why, if the dialect cannot run one."""
         self.graph = graph
         self.dialect = dialect
@@ -52,9 +56,7 @@ class Machine:
     def run(self, index: int, inputs: Sequence[Array]) -> list[Array | None]:
         """Run a subgraph; the value of each of its tensors, None for one that has none."""
         subgraph = self.graph.subgraphs[index]
-        values: list[Array | None] = list(self._constants[index])
-        for place, variable in self._variables[index].items():
-            values[place] = variable
+        values = self.constants(index)
         for tensor, array in zip(subgraph.inputs, inputs, strict=True):
             values[tensor.index] = array
         for step in self._programs[index]:
@@ -71,13 +73,24 @@ class Machine:
         values = self.run(index, inputs)
         return tuple(_present(values[tensor.index], tensor) for tensor in self.graph.subgraphs[index].outputs)
 
+    def constants(self, index: int) -> list[Array | None]:
+        """The values of a subgraph's tensors that do not depend on a run: constants, and variables as they are."""
+        values = list(self._constants[index])
+        for place, variable in self._variables[index].items():
+            values[place] = variable
+        return values
+
     def reset(self) -> None:
         """Bring variable tensors back to their zero, and forget the resources and what has run once."""
+        self.reset_variables()
+        self._host.resources.clear()
+        self._host.once.clear()
+
+    def reset_variables(self) -> None:
+        """Bring variable tensors back to their zero."""
         for subgraph, variables in zip(self.graph.subgraphs, self._variables, strict=True):
             for index, array in variables.items():
                 array[...] = _zero(subgraph.tensors[index])
-        self._host.resources.clear()
-        self._host.once.clear()
 
     def shapes(self, index: int, inputs: Sequence[Shape]) -> list[Shape | None]:
         """The shapes of a subgraph's tensors if its inputs have these; None for what only a run can tell."""
@@ -88,7 +101,7 @@ class Machine:
         for node in subgraph.nodes:
             given = [known[x.index] if x is not None else () for x in node.inputs]
             shapes: Sequence[Shape] | None = None
-            if None not in given:
+            if None not in given and node.custom_code not in self._custom:
                 shapes = self._compute(node).shape(node, given)  # type: ignore[arg-type]  # None is ruled out
             for position, y in enumerate(node.outputs):
                 known[y.index] = None if shapes is None else shapes[position]
@@ -96,17 +109,20 @@ class Machine:
 
     def _fold(self, node: Node) -> Step:
         try:
-            self.dialect.admit(node)
-            evaluate = self._compute(node).fold(node, self._host)
+            evaluate = self._evaluate(node)
         except Refusal as refusal:
             raise UnsupportedNode(f"{_place(node, refusal.tensor)}: {refusal.reason}") from None
         inputs = tuple(-1 if tensor is None else tensor.index for tensor in node.inputs)
         return Step(node, evaluate, inputs, tuple(tensor.index for tensor in node.outputs))
 
+    def _evaluate(self, node: Node) -> Evaluate:
+        if node.custom_code is not None and node.custom_code in self._custom:
+            return self._custom[node.custom_code](node)
+        self.dialect.admit(node)
+        return self._compute(node).fold(node, self._host)
+
     def _compute(self, node: Node) -> Compute:
         """The arithmetic of a node's operator, if its version and type are known; raises Refusal if not."""
-        if node.custom_code is not None and node.custom_code in self._custom:
-            return self._custom[node.custom_code]
         compute = self.dialect.compute_of(node)
         if compute is None:
             raise Refusal(f"the dialect {self.dialect.name} has no operator {node.name}")

@@ -72,9 +72,10 @@ def one_op_model(
     *,
     version: int = 1,
     custom_options: bytes = b"",
+    intermediates: Sequence[TensorSpec] = (),
 ) -> bytes:
     """A model of one operator, whose inputs are those of the operator that are neither constant nor variable."""
-    node = NodeSpec(op, inputs, outputs, options, version, custom_options)
+    node = NodeSpec(op, inputs, outputs, options, version, custom_options, intermediates)
     given = [each for each in inputs if each is not None and each.data is None and not each.is_variable]
     return build(SubgraphSpec([node], list(dict.fromkeys(given)), outputs))
 

@@ -33,8 +33,7 @@ def compression_data(graph: Graph, build: Build) -> Iterator[Move]:
         raise Refused("load", "Compression: zero length Subgraph vector")
     for subgraph, compressed in zip(graph.subgraphs, graph.compressed, strict=False):
         if not compressed:
-            reason = f"Compression: zero length LutTensor vector (subgraph {subgraph.index})"
-            raise Refused("load", reason)
+            raise Refused("load", "Compression: zero length LutTensor vector")
         for position, tensor in enumerate(compressed):
             yield _move(tensor, "CompressionTensorData", *build.size_align(structs.COMPRESSION_TENSOR_DATA))
             yield _move(tensor, "LookupTableData", *build.size_align(structs.LOOKUP_TABLE_DATA))

@@ -15,7 +15,7 @@ from refinfer.kernels.kernel import Refusal
 from refinfer.kernels.layout import round_up
 from refinfer.schema.errors import GraphError
 from refinfer.schema.graph import Graph, Node, Tensor
-from refinfer.simulator.lifetimes import Lifetimes
+from refinfer.simulator.lifetimes import UNUSED, Lifetimes
 from refinfer.simulator.planner import ALIGNMENT, Buffer, place_greedily
 from refinfer.simulator.refused import Refused
 
@@ -93,6 +93,12 @@ def planned_buffers(
             buffer = _buffer_to_plan(nbytes, lifetimes.of(tensor), place)
             wanted.append((tensor, None, tensor.name, nbytes, buffer))
     for node, what, nbytes in scratch:
+        if lifetimes.of(node) == UNUSED:
+            raise Refused(
+                "plan",
+                f"{what} is scratch of a subgraph that never runs: TFLM leaves its plan to chance, and crashes",
+                node,
+            )
         wanted.append((None, node, what, nbytes, _buffer_to_plan(nbytes, lifetimes.of(node), ONLINE)))
     offsets = place_greedily([buffer for *_, buffer in wanted])
     return tuple(PlannedBuffer(*each, offset) for each, offset in zip(wanted, offsets, strict=True))

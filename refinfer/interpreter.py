@@ -116,7 +116,7 @@ class Interpreter:
             tensor, 0, "Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first"
         )
         array = np.asarray(value)
-        _check_fits(array, tensor, current)
+        check_fits(array, tensor, current, f" for input {tensor.index}, name: {tensor.name} ")
         if not current.flags.writeable:
             raise ValueError(f"Cannot set tensor: tensor {tensor.index} is a constant of the model")
         current[...] = array
@@ -360,9 +360,9 @@ def _check_arguments(
         raise UsageError("delegates are native libraries; refinfer runs none")
 
 
-def _check_fits(array: Array, tensor: Tensor, current: Array) -> None:
-    """What LiteRT checks, in its words."""
-    _of_type(array, tensor, f" for input {tensor.index}, name: {tensor.name} ")
+def check_fits(array: Array, tensor: Tensor, current: Array, where: str) -> None:
+    """Raise ValueError, in LiteRT's words, if `array` has another type or shape than the memory of an input."""
+    _of_type(array, tensor, where)
     if array.ndim != current.ndim:
         raise ValueError(
             f"Cannot set tensor: Dimension mismatch. Got {array.ndim} but expected {current.ndim} "

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 import flatbuffers
+import numpy as np
 import tflite
 from ai_edge_litert import schema_py_generated as litert
 
@@ -81,6 +82,8 @@ def equal(ours: Any, theirs: Any) -> bool:
         return ours.tolist() == (theirs if isinstance(theirs, list) else theirs.tolist())
     if isinstance(ours, Sequence):
         return len(ours) == len(theirs) and all(map(equal, ours, theirs))
+    if isinstance(ours, bool) != isinstance(theirs, bool | np.bool_):
+        return False
     return bool(ours == theirs) or (math.isnan(ours) and math.isnan(theirs))
 
 

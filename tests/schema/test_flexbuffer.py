@@ -95,6 +95,7 @@ def test_the_options_of_detection_postprocess_read_as_a_dict() -> None:
 
 # Damage
 
+MAP = list(flexbuffers.Dumps({"a": 1, "b": 2}))
 REFUSED = {
     "empty": (b"", "FlexBuffer: 2 bytes at offset -2 do not lie within the file of 0 bytes"),
     "width": (b"\x05\x04\x03", "FlexBuffer: a INT of 3 bytes; expected one of 1, 2, 4, 8"),
@@ -114,10 +115,7 @@ REFUSED = {
         b"\x01\0\x28\x02\x28\x01",
         "FlexBuffer" + "[0]" * 64 + ": vectors and maps lie in each other ",
     ),
-    "map": (
-        b"a\0\x01\x03\x01\x01\x00\x00\x04\x04\x04\x24\x01",
-        "FlexBuffer: ",
-    ),
+    "map": (bytes([*MAP[:4], 1, *MAP[5:]]), "FlexBuffer: a map at offset 10 has 1 keys for 2 values"),
 }
 
 

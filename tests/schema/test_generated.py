@@ -17,14 +17,17 @@ from refinfer.schema.flatbuffer import Reader, Table
 from tests.schema import referee
 from tests.schema.test_referees import UNIONS
 
-INTEGERS = {
-    "Int8": st.integers(-(2**7), 2**7 - 1),
-    "Uint8": st.integers(0, 2**8 - 1),
-    "Uint16": st.integers(0, 2**16 - 1),
-    "Int32": st.integers(-(2**31), 2**31 - 1),
-    "Uint32": st.integers(0, 2**32 - 1),
-    "Int64": st.integers(-(2**63), 2**63 - 1),
-    "Uint64": st.integers(0, 2**64 - 1),
+RANGES: dict[str, tuple[int, int]] = {
+    "Int8": (-(2**7), 2**7 - 1),
+    "Uint8": (0, 2**8 - 1),
+    "Uint16": (0, 2**16 - 1),
+    "Int32": (-(2**31), 2**31 - 1),
+    "Uint32": (0, 2**32 - 1),
+    "Int64": (-(2**63), 2**63 - 1),
+    "Uint64": (0, 2**64 - 1),
+}
+NUMBERS = {
+    **{kind: st.sampled_from(limits) | st.integers(*limits) for kind, limits in RANGES.items()},
     "Float32": st.floats(width=32),
     "Bool": st.booleans(),
 }
@@ -64,7 +67,7 @@ def values(hint: Any, slot: referee.Slot) -> st.SearchStrategy[Any]:
     if hint is str:
         return st.text(max_size=5)
     if hint is memoryview:
-        return st.lists(INTEGERS["Uint8"], max_size=5)
+        return st.lists(NUMBERS["Uint8"], max_size=5)
     if get_origin(hint) in (tuple, Sequence):
         return st.lists(elements(get_args(hint)[0], slot.element), max_size=3)
     return elements(hint, slot.kind)
@@ -77,7 +80,7 @@ def elements(hint: Any, kind: str | None) -> st.SearchStrategy[Any]:
     if issubclass(hint, IntEnum):
         return st.sampled_from([int(member) for member in hint])
     assert kind is not None
-    return INTEGERS[kind]
+    return NUMBERS[kind]
 
 
 def read(table: type[Table], data: bytes) -> Table:

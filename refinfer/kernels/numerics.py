@@ -34,6 +34,8 @@ class Numerics:
 
     fully_connected_requantize: Callable[[Sequence[float]], Requantize]
     fully_connected_requantize_int16: Callable[[Sequence[float]], Requantize]
+    product_multiplier: Callable[[float, float, float], float]
+    """Of MUL: the product of two scales over a third."""
 
 
 def in_fixed_point(multipliers: Sequence[float]) -> Requantize:
@@ -50,6 +52,17 @@ def in_floating_point(multipliers: Sequence[float]) -> Requantize:
     """One rounding of a double product, ties away from zero."""
     real = np.array(multipliers, np.float64)
     return lambda acc: round_away(acc * real).astype(np.int64)
+
+
+def product_ratio(first: float, second: float, output: float) -> float:
+    """first * second / output, of doubles."""
+    return first * second / output
+
+
+def product_ratio_of_floats(first: float, second: float, output: float) -> float:
+    """first * second / output, each step rounded to float."""
+    with np.errstate(all="ignore"):
+        return float(np.float32(first) * np.float32(second) / np.float32(output))
 
 
 def _fixed(multipliers: Sequence[float]) -> tuple[Array, Array]:

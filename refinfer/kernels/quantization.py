@@ -7,6 +7,7 @@ TFLITE_CHECK aborts the program in every build; it is a refusal here like any ot
 from __future__ import annotations
 
 from math import copysign, inf, isinf, nan
+from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import (
     first_scale,
@@ -21,6 +22,9 @@ from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Tensor
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
 
 MAX_BIAS_SCALE_ERROR = 0.02  # of an output step [kernel_util.cc: GetQuantizedConvolutionMultipler]
 
@@ -92,6 +96,20 @@ def activation_range(y: Tensor, activation: ActivationFunctionType) -> tuple[int
         for bound in (low, high)
     ]
     return int(max(limits.min, steps[0])), int(min(limits.max, steps[1]))
+
+
+def activate(x: Array, activation: ActivationFunctionType) -> Array:
+    """The fused activation of numbers that are not quantized: min(max(x, low), high), and NaN stays what it is.
+
+    Where the activation has no limit the type has: an infinity becomes the largest float, even without activation, and
+    the -1 of an unsigned type is its largest number [kernel_util.h: CalculateActivationRange].
+    """
+    limits = np.finfo(x.dtype) if x.dtype.kind == "f" else np.iinfo(x.dtype)
+    low, high = FLOAT_RANGES[activation]
+    least = np.array(limits.min if isinf(low) else low).astype(x.dtype)
+    most = np.array(limits.max if isinf(high) else high).astype(x.dtype)
+    x = np.where(x < least, least, x)
+    return np.where(x > most, most, x)
 
 
 def require_convolution_multiplier(x: Tensor, weights: Tensor, bias: Tensor | None, y: Tensor) -> None:

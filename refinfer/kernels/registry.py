@@ -40,7 +40,14 @@ from refinfer.kernels.common import NDEBUG
 from refinfer.kernels.compute import Compute
 from refinfer.kernels.kernel import Kernel
 from refinfer.kernels.layout import Abi, Build
-from refinfer.kernels.numerics import Numerics, in_fixed_point, in_fixed_point_of_16_bits, in_floating_point
+from refinfer.kernels.numerics import (
+    Numerics,
+    in_fixed_point,
+    in_fixed_point_of_16_bits,
+    in_floating_point,
+    product_ratio,
+    product_ratio_of_floats,
+)
 from refinfer.schema.enums import BuiltinOperator
 from refinfer.schema.graph import Node
 
@@ -226,30 +233,54 @@ class Dialect:
 
 SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.FULLY_CONNECTED: fully_connected.COMPUTE_FULLY_CONNECTED,
+    BuiltinOperator.MUL: binary.COMPUTE_MUL,
+    BuiltinOperator.DIV: binary.COMPUTE_DIV,
+    BuiltinOperator.MAXIMUM: binary.COMPUTE_MAXIMUM,
+    BuiltinOperator.MINIMUM: binary.COMPUTE_MINIMUM,
+    BuiltinOperator.POW: binary.COMPUTE_POW,
+    BuiltinOperator.FLOOR_DIV: binary.COMPUTE_FLOOR_DIV,
+    BuiltinOperator.FLOOR_MOD: binary.COMPUTE_FLOOR_MOD,
+    BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE,
+    BuiltinOperator.ADD_N: binary.COMPUTE_ADD_N,
+    BuiltinOperator.ATAN2: binary.COMPUTE_ATAN2,
+    BuiltinOperator.BITWISE_XOR: binary.COMPUTE_BITWISE_XOR,
+    BuiltinOperator.RIGHT_SHIFT: binary.COMPUTE_RIGHT_SHIFT,
 }
 """What all dialects compute alike, but for the functions in their Numerics."""
 
 SHARED_CUSTOM: dict[str, Compute] = {}
+
+ONLY_LITERT: dict[BuiltinOperator, Compute] = {
+    BuiltinOperator.ADD: binary.COMPUTE_ADD,
+    BuiltinOperator.SUB: binary.COMPUTE_SUB,
+}
+ONLY_TFLM: dict[BuiltinOperator, Compute] = {
+    BuiltinOperator.ADD: binary.COMPUTE_ADD_RESCALING,
+    BuiltinOperator.SUB: binary.COMPUTE_SUB_RESCALING,
+}
+"""What the dialects compute in different ways."""
 
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
         Dialect(
             "litert",
-            SHARED,
+            SHARED | ONLY_LITERT,
             SHARED_CUSTOM,
             Numerics(
                 fully_connected_requantize=in_floating_point,
                 fully_connected_requantize_int16=in_floating_point,
+                product_multiplier=product_ratio_of_floats,
             ),
         ),
         Dialect(
             "tflm",
-            SHARED,
+            SHARED | ONLY_TFLM,
             SHARED_CUSTOM,
             Numerics(
                 fully_connected_requantize=in_fixed_point,
                 fully_connected_requantize_int16=in_fixed_point_of_16_bits,
+                product_multiplier=product_ratio,
             ),
             build=Build(Abi(pointer=8, enum=4), frozenset({"TF_LITE_STATIC_MEMORY", NDEBUG})),
         ),

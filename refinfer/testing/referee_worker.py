@@ -78,7 +78,7 @@ def tflm(model: bytes, options: dict[str, Any]) -> Run:
 
     def run(inputs: Sequence[Any]) -> Arrays:
         for index, value in enumerate(inputs):
-            interpreter.set_input(np.ascontiguousarray(value), index)
+            interpreter.set_input(np.asarray(value, order="C"), index)  # a scalar keeps its rank
         interpreter.invoke()
         if options.get("all"):
             return [interpreter.GetTensor(index, 0)["tensor_data"] for index in range(main.TensorsLength())]

@@ -85,6 +85,15 @@ def wrap_int32(x: Array) -> Array:
     return x.astype(np.int32).astype(np.int64)
 
 
+def to_int32(x: Array) -> Array:
+    """What C makes of whole floats that it stores in an int32, on an x86-64; as int64.
+
+    Beyond the range, and for NaN, that is -2**31 (cvttss2si); other machines saturate, and C leaves it open.
+    """
+    fits = (x >= -(2.0**31)) & (x < 2.0**31)
+    return np.where(fits, x, -(2.0**31)).astype(np.int64)
+
+
 def clamp(x: Array, low: int, high: int, dtype: np.dtype[Any]) -> Array:
     """``x`` limited to low..high, as `dtype`."""
     return np.clip(x, low, high).astype(dtype)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from refinfer.kernels.fixedpoint import quantize_multiplier, round_away, scale_int64, scale_twice
+from refinfer.kernels.fixedpoint import quantize_multiplier, round_away, scale_int64, scale_twice, to_int32
 from refinfer.kernels.lazy import np
 
 if TYPE_CHECKING:
@@ -35,7 +35,11 @@ class Numerics:
     fully_connected_requantize: Callable[[Sequence[float]], Requantize]
     fully_connected_requantize_int16: Callable[[Sequence[float]], Requantize]
     product_multiplier: Callable[[float, float, float], float]
-    """Of MUL: the product of two scales over a third."""
+    """Of MUL and PRELU: the product of two scales over a third."""
+    fully_connected_multiplier: Callable[[float, float, float], float]
+    """The same, of weights with one scale; weights with more are all multiplied in doubles."""
+    softmax_multiplier: Callable[[float, float, float], float]
+    """The same, of the scale and beta over the step of the table, in int16."""
 
 
 def in_fixed_point(multipliers: Sequence[float]) -> Requantize:
@@ -51,7 +55,7 @@ def in_fixed_point_of_16_bits(multipliers: Sequence[float]) -> Requantize:
 def in_floating_point(multipliers: Sequence[float]) -> Requantize:
     """One rounding of a double product, ties away from zero."""
     real = np.array(multipliers, np.float64)
-    return lambda acc: round_away(acc * real).astype(np.int64)
+    return lambda acc: to_int32(round_away(acc * real))
 
 
 def product_ratio(first: float, second: float, output: float) -> float:
@@ -63,6 +67,12 @@ def product_ratio_of_floats(first: float, second: float, output: float) -> float
     """first * second / output, each step rounded to float."""
     with np.errstate(all="ignore"):
         return float(np.float32(first) * np.float32(second) / np.float32(output))
+
+
+def ratio_of_float_product(first: float, second: float, output: float) -> float:
+    """first * second / output of doubles, where the product has been a float [GetQuantizedConvolutionMultipler]."""
+    with np.errstate(all="ignore"):
+        return float(np.float32(first) * np.float32(second)) / output
 
 
 def _fixed(multipliers: Sequence[float]) -> tuple[Array, Array]:

@@ -47,6 +47,7 @@ from refinfer.kernels.numerics import (
     in_floating_point,
     product_ratio,
     product_ratio_of_floats,
+    ratio_of_float_product,
 )
 from refinfer.schema.enums import BuiltinOperator
 from refinfer.schema.graph import Node
@@ -271,6 +272,8 @@ DIALECTS = {
                 fully_connected_requantize=in_floating_point,
                 fully_connected_requantize_int16=in_floating_point,
                 product_multiplier=product_ratio_of_floats,
+                fully_connected_multiplier=product_ratio,
+                softmax_multiplier=ratio_of_float_product,
             ),
         ),
         Dialect(
@@ -281,6 +284,8 @@ DIALECTS = {
                 fully_connected_requantize=in_fixed_point,
                 fully_connected_requantize_int16=in_fixed_point_of_16_bits,
                 product_multiplier=product_ratio,
+                fully_connected_multiplier=ratio_of_float_product,
+                softmax_multiplier=product_ratio,
             ),
             build=Build(Abi(pointer=8, enum=4), frozenset({"TF_LITE_STATIC_MEMORY", NDEBUG})),
         ),

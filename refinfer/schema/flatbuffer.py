@@ -28,6 +28,7 @@ from refinfer.schema.errors import FormatError
 
 READS = 1_000_000
 """How many pieces may be read: a second's work. A model of 5,000 operators has half as many."""
+NUMBERS_PER_READ = 8  # numbers of a vector that take as long as a piece
 MEMORY_PER_BYTE = 14
 """How much memory may be taken for each byte of the file, by the tables and by the graph that is made of them."""
 MEMORY_FLOOR = 1 << 14
@@ -188,6 +189,7 @@ class Reader:
         count: int = self.number("I", at)
         data = self.extent(at + 4, count * WIDTHS[code], 1)  # 4-aligned as the count is: so the official verifier
         self.spend(OBJECT + (POINTER + NUMBER) * count)
+        self.reads -= count // NUMBERS_PER_READ  # the next piece notices if that was too much
         return unpack(f"<{count}{code}", data)
 
     def view(self, code: str, at: int) -> Sequence[Any]:

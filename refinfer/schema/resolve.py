@@ -8,7 +8,7 @@ elements that nothing writes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite
+from math import inf
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -83,10 +83,11 @@ def resolve(model: Model, file: memoryview = EMPTY) -> Graph:
     )
 
 
-def pick(things: Sequence[T], index: int, place: str) -> T:
-    """The thing that the index at `place` refers to."""
+def pick(things: Sequence[T], index: int, place: str, position: int | None = None) -> T:
+    """The thing that the index at `place` (if that is a vector: at this position of it) refers to."""
     if not 0 <= index < len(things):
-        raise GraphError(f"{place}: index {index} is out of range; there are {len(things)}")
+        here = place if position is None else f"{place}[{position}]"
+        raise GraphError(f"{here}: index {index} is out of range; there are {len(things)}")
     return things[index]
 
 
@@ -107,7 +108,7 @@ def outside(file: memoryview, offset: int, size: int, place: str) -> memoryview:
 def resolve_metadata(model: Model, constants: Sequence[memoryview]) -> Mapping[str, memoryview]:
     """The contents of each named buffer."""
     for i, index in enumerate(model.metadata_buffer or ()):
-        pick(constants, index, f"Model.metadata_buffer[{i}]")
+        pick(constants, index, "Model.metadata_buffer", i)
     return MappingProxyType(
         {
             each.name or "": pick(constants, each.buffer, f"Model.metadata[{i}].buffer")
@@ -146,7 +147,12 @@ def pick_compressed(subgraphs: Sequence[Subgraph], compressed: Compressed) -> tu
 
 def pick_all(tensors: Sequence[Tensor], indices: Iterable[int] | None, place: str) -> tuple[Tensor, ...]:
     """The tensors that the vector of indices at `place` refers to."""
-    return tuple([pick(tensors, index, f"{place}[{i}]") for i, index in enumerate(indices or ())])
+    return tuple([pick(tensors, index, place, i) for i, index in enumerate(indices or ())])
+
+
+def pick_inputs(tensors: Sequence[Tensor], indices: Iterable[int], place: str) -> tuple[Tensor | None, ...]:
+    """The same, where an index of -1 leaves an optional tensor out."""
+    return tuple([None if index == -1 else pick(tensors, index, place, i) for i, index in enumerate(indices)])
 
 
 # Tensors
@@ -239,7 +245,7 @@ def check_sparsity(sparsity: SparsityParameters, rank: int, place: str) -> None:
     """The traversal order is a permutation of the dims, then of the blocks, and each has its metadata."""
     order, blocks = sparsity.traversal_order or (), sparsity.block_map or ()
     for i, dim in enumerate(blocks):
-        pick(range(rank), dim, f"{place}.block_map[{i}]")
+        pick(range(rank), dim, f"{place}.block_map", i)
     if sorted(order) != list(range(rank + len(blocks))):
         raise GraphError(
             f"{place}.traversal_order: {order} is not a permutation of {rank} dimensions and {len(blocks)} blocks"
@@ -255,7 +261,7 @@ def resolve_quantization(table: QuantizationParameters | None, place: str) -> Qu
         return None
     scale, zero_point = table.scale or (), table.zero_point or ()
     for i, value in enumerate(scale):
-        if not (isfinite(value) and value >= 0):
+        if not 0 <= value < inf:
             raise GraphError(f"{place}.scale[{i}]: {value} is not a scale; expected a finite number, 0 or above")
     for i, point in enumerate(zero_point):
         if not -INT32_MAX - 1 <= point <= INT32_MAX:
@@ -301,7 +307,7 @@ def resolve_node(
         op=op,
         custom_code=code.custom_code if op == BuiltinOperator.CUSTOM else None,
         version=code.version,
-        inputs=tuple([None if i == -1 else pick(tensors, i, f"{place}.inputs[{n}]") for n, i in enumerate(inputs)]),
+        inputs=pick_inputs(tensors, inputs, f"{place}.inputs"),
         outputs=pick_all(tensors, table.outputs, f"{place}.outputs"),
         intermediates=pick_all(tensors, table.intermediates, f"{place}.intermediates"),
         options=table.builtin_options or table.builtin_options_2,

@@ -1,0 +1,200 @@
+"""What the pages show is what comes out: commands, Python, tables. `python -m tools.make_pages` writes it anew."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from doctest import DocTest, DocTestParser, DocTestRunner
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import refinfer
+from refinfer.cli import COMMANDS
+from refinfer.simulator.allocate import allocate
+from refinfer.simulator.arena import tail_used
+from refinfer.simulator.targets import TARGETS
+from tests import corpus
+from tests.comparisons import WASM32_RECORDED, WHEEL, predict, recording
+from tests.corpus import CorpusModel
+from tests.referees.tflm import INSTALLED, Tflm
+from tools.make_pages import PAGES, ROOT, TABLES, WHEEL_TABLES, run, with_outputs, with_tables
+
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+MANUAL, MODEL_TABLE = "docs/cli.md", "docs/verification-models.md"
+
+each_page = pytest.mark.parametrize("page", TEXTS)
+needs_tflm = pytest.mark.skipif(not INSTALLED, reason="there is no tflite-micro wheel for this platform")
+
+
+# commands
+
+COMMAND = re.compile(r"^(?:    |- run: )(refinfer .+)$|`(refinfer [^`]+\.tflite[^`]*)`", re.MULTILINE)
+PLACEHOLDER = re.compile(r"\b[A-Z]{2,}\b|\.\.\.|--help")
+AROUND = re.compile(r" (?:>|\|\|) .*")
+STATED = re.compile(r"#.* exit code (\d)")
+AS_STATED, YES_OR_NO = {0}, {0, 1}
+
+
+def commands() -> Iterator[Any]:
+    """Every command that is not a pattern to be filled in, and the exit codes that are right."""
+    for page, text in TEXTS.items():
+        for command in dict.fromkeys(chain.from_iterable(COMMAND.findall(text))):
+            if command and not PLACEHOLDER.search(command):
+                codes = {int(code) for code in STATED.findall(command)}
+                # The manual says model.tflite, which is anybody's: whether it fits is not stated.
+                yield pytest.param(command, codes or (YES_OR_NO if page == MANUAL else AS_STATED), id=command)
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the pages speak of."""
+    folder = tmp_path_factory.mktemp("workplace")
+    shutil.copytree(ROOT / "models", folder / "models", ignore=lambda _, names: set(names) - set(MODELS))
+    shutil.copy(ROOT / "models" / "digits_conv_int8.tflite", folder / "model.tflite")
+    (own_board,) = re.findall(r"^```toml\n(.+?)^```$", TEXTS["docs/boards.md"], re.MULTILINE | re.DOTALL)
+    (folder / "node.toml").write_text(own_board, encoding="utf-8")
+    return folder
+
+
+MODELS = {path.name for path in (ROOT / "models").glob("*.tflite")}
+
+
+@pytest.mark.parametrize(("command", "codes"), list(commands()))
+def test_every_command_of_the_pages_ends_as_they_say(command: str, codes: set[int], workplace: Path) -> None:
+    code, printed = run(AROUND.sub("", command), workplace)
+    assert code in codes, printed
+
+
+@each_page
+def test_what_stands_behind_a_command_is_what_it_prints(page: str) -> None:
+    assert with_outputs(TEXTS[page]) == TEXTS[page]
+
+
+def test_the_front_page_shows_the_answer_of_the_demo() -> None:
+    demo = re.findall(r"^\$ refinfer (.+)$", TEXTS["README.md"], re.MULTILINE)
+    assert demo == ["fit models/digits_mobile_int8.tflite --board nano33ble"]
+
+
+def test_the_front_page_lists_every_command() -> None:
+    assert re.findall(r"^\| `refinfer (\w+)", TEXTS["README.md"], re.MULTILINE) == list(COMMANDS)
+
+
+# Python
+
+PYTHON = re.compile(r"^```pycon\n(.+?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if PYTHON.search(text)])
+def test_python_on_a_page_gives_what_stands_under_it(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    told: list[str] = []
+    examples = [each for block in PYTHON.findall(TEXTS[page]) for each in DocTestParser().get_examples(block)]
+    results = DocTestRunner().run(DocTest(examples, {}, page, page, 0, None), out=told.append)
+    assert results.attempted == len(examples) > 0
+    assert results.failed == 0, "".join(told)
+
+
+@each_page
+def test_python_is_shown_with_what_comes_out(page: str) -> None:
+    assert "```python" not in TEXTS[page]
+
+
+# tables
+
+
+@each_page
+def test_tables_are_what_is_computed(page: str) -> None:
+    assert with_tables(TEXTS[page], TABLES) == TEXTS[page]
+
+
+@needs_tflm
+@each_page
+def test_tables_are_what_the_wheel_says(page: str) -> None:
+    assert with_tables(TEXTS[page], WHEEL_TABLES) == TEXTS[page]
+
+
+def rows(page: str, table: str) -> dict[str, list[str]]:
+    """The cells of a table by the first of each line, without its heading."""
+    text = TEXTS[page].partition(f"<!-- {table}: start -->")[2].partition(f"<!-- {table}: end -->")[0]
+    lines = [re.split(r" \| ", line.strip("| ")) for line in text.strip().splitlines()[2:]]
+    return {first.strip(): [cell.strip() for cell in rest] for first, *rest in lines}
+
+
+@needs_tflm
+def test_the_sample_models_take_on_the_wheel_what_the_page_says() -> None:
+    listed = {name: cells[:2] for name, cells in rows("docs/verification.md", "sample models").items()}
+    assert {f"{name}.tflite" for name in listed} == MODELS
+    with Tflm() as tflm:
+        for name, cells in listed.items():
+            model = ROOT.joinpath("models", f"{name}.tflite").read_bytes()
+            verdict = tflm.run(model)
+            assert verdict.loads == cells[0][0].isdigit()
+            if verdict.loads:
+                assert verdict.allocations is not None
+                measured = (verdict.allocations.total, tflm.minimum(model).nbytes)
+                assert cells == [f"{size:,}" for size in measured], name
+
+
+@needs_tflm
+def test_used_bytes_follow_the_size_of_the_arena() -> None:
+    path = ROOT / "models" / "digits_conv_int8.tflite"
+    report = refinfer.simulate(path, WHEEL)
+    moves = allocate(report.graph, WHEEL).moves
+    with Tflm() as tflm:
+        for size in range(report.arena.minimum, report.arena.minimum + 16):
+            measured = tflm.load(path.read_bytes(), size).allocations
+            assert measured is not None
+            assert measured.total == report.arena.head + tail_used(moves, size)[-1]
+
+
+@pytest.mark.parametrize("model", corpus.models(having="wheel"))
+def test_the_table_of_the_corpus_holds_what_is_predicted(model: CorpusModel) -> None:
+    cells = rows(MODEL_TABLE, "corpus")[model.file.removesuffix(".tflite")]
+    wheel, cortex_m4 = (predict(model, target).arena for target in (WHEEL, TARGETS["cortex-m4"]))
+    wasm32 = recording(model, WASM32_RECORDED).total if model.wasm32 else 0
+    expected = (wheel.used, wheel.minimum, cortex_m4.used, cortex_m4.minimum, wasm32)
+    shown = [(cell, f"{size:,}") for cell, size in zip(cells, expected, strict=False) if cell]
+    assert shown
+    assert [cell for cell, _ in shown] == [size for _, size in shown]
+
+
+@pytest.mark.skipif(not corpus.corpus(), reason="REFINFER_CORPUS names no folder")
+def test_the_table_of_the_corpus_has_every_model() -> None:
+    assert rows(MODEL_TABLE, "corpus").keys() == {model.file.removesuffix(".tflite") for model in corpus.corpus()}
+
+
+@pytest.mark.parametrize("model", corpus.models(having="wheel"))
+def test_tight_arenas_are_no_matter_for_real_models(model: CorpusModel) -> None:
+    """docs/memory.md says so, and that the minima of docs/verification.md are equal in the plain sense."""
+    arena = predict(model, WHEEL).arena
+    assert arena.merely_passes == arena.minimum
+
+
+# links
+
+
+def anchors(text: str) -> set[str]:
+    """The names that GitHub gives to headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_every_link_to_a_heading_leads_to_one(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", TEXTS[page])
+    lost = [
+        (file, anchor)
+        for file, anchor in links
+        if anchor not in anchors((ROOT / page).parent.joinpath(file or Path(page).name).read_text(encoding="utf-8"))
+    ]
+    assert lost == []
+
+
+def test_the_list_of_pages_has_every_page() -> None:
+    listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", TEXTS["docs/README.md"], re.MULTILINE)
+    pages = {Path(page).name for page in TEXTS if page.startswith("docs/")}
+    assert set(listed) == pages - {"README.md"} | {"decisions/README.md"}

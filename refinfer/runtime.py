@@ -44,7 +44,7 @@ class Interpreter:
 
     def __init__(
         self,
-        model_data: bytes,
+        model_data: bytes | None,
         custom_op_registerers: Sequence[str],
         arena_size: int | None,
         intrepreter_config: InterpreterConfig = InterpreterConfig.kAllocationRecording,
@@ -70,7 +70,7 @@ class Interpreter:
     @classmethod
     def from_file(
         cls,
-        model_path: str | os.PathLike[str],
+        model_path: str | os.PathLike[str] | None,
         custom_op_registerers: Sequence[str] | None = None,
         arena_size: int | None = None,
         intrepreter_config: InterpreterConfig = InterpreterConfig.kAllocationRecording,
@@ -95,7 +95,7 @@ class Interpreter:
     @classmethod
     def from_bytes(
         cls,
-        model_data: bytes,
+        model_data: bytes | None,
         custom_op_registerers: Sequence[str] | None = None,
         arena_size: int | None = None,
         intrepreter_config: InterpreterConfig = InterpreterConfig.kAllocationRecording,
@@ -162,7 +162,7 @@ class Interpreter:
         print("refinfer's interpreter has no arena: refinfer.simulate(model) tells what TFLM takes", file=sys.stderr)
 
 
-def _at(items: Sequence[Item], index: int) -> Item:
+def _at(items: Sequence[Item], index: int | None) -> Item:
     if index is None or index < 0:
         raise ValueError("Index must be a non-negative integer")
     if index >= len(items):

@@ -18,7 +18,9 @@ import pytest
 import refinfer
 from refinfer.boards import all_boards
 from refinfer.cli import COMMANDS, main
+from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.simulator import TARGETS
+from tests.small_models import SmallTensor, model_of
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "models"
@@ -90,6 +92,23 @@ def test_a_refused_model_is_told_operator_tensor_and_reason(capsys: Captured) ->
         r"will not run on .*operator \d+ \(CONV_2D\).*tensor \d+ \('.+'\): Hybrid models are not supp", out
     )
     assert "kTensorArenaSize" not in out
+
+
+def test_a_model_that_fails_only_as_it_runs_is_not_told_that_an_arena_works(tmp_path: Path, capsys: Captured) -> None:
+    x = SmallTensor((1, 4), TensorType.UINT8, scales=1)
+    path = tmp_path / "uint8.tflite"
+    path.write_bytes(model_of(BuiltinOperator.LOGISTIC, (x,), x))
+    assert main(["fit", str(path), "--board", "nano33ble"]) == 1
+    out = capsys.readouterr().out
+    assert "TFLM refuses it in Invoke" in " ".join(out.split())
+    assert "works" not in out
+
+
+@pytest.mark.parametrize("model", [HYBRID, LARGE])
+def test_other_boards_are_spoken_of_only_if_they_may_help(model: str, capsys: Captured) -> None:
+    out = answer(capsys, "fit", model, "--board", "nano33ble")
+    assert ("boards that fit" in out) == (model == LARGE)
+    assert "No board" not in out
 
 
 def test_several_models_get_a_line_each_and_all_must_fit(capsys: Captured) -> None:

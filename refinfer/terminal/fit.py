@@ -93,8 +93,8 @@ def to_paste(verdict: Verdict) -> Iterator[str]:
 
 
 def why(verdict: Verdict, screen: Screen) -> Iterator[str]:
-    """Where the size of the arena comes from."""
-    if verdict.report is not None:
+    """Where the size of the arena comes from; of no use where TFLM takes it in vain."""
+    if verdict.report is not None and verdict.outcome != REFUSED:
         yield from entries(needed_and_used(verdict.report.arena), screen)
 
 
@@ -127,7 +127,7 @@ def peak(verdict: Verdict, screen: Screen) -> Iterator[str]:
     """The operator that makes the head as large as it is, and its tensors."""
     graph, report = verdict.graph, verdict.report
     top = report.peak if report is not None else None
-    if report is None or top is None:
+    if report is None or top is None or verdict.outcome == REFUSED:
         return
     where = f"the {top.name}"
     if top.subgraph is not None and top.op is not None:
@@ -161,8 +161,8 @@ def small_print(verdict: Verdict, screen: Screen) -> Iterator[str]:
 
 
 def smallest(elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:
-    """Where else to look."""
-    if not elsewhere:
+    """Where else to look; nowhere, if TFLM does not run it at all."""
+    if all(each.outcome == REFUSED for each in elsewhere):
         return
     found = smallest_boards(elsewhere)
     if not found:

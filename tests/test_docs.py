@@ -21,7 +21,7 @@ from tests import corpus
 from tests.comparisons import WASM32_RECORDED, WHEEL, predict, recording
 from tests.corpus import CorpusModel
 from tests.referees.tflm import INSTALLED, Tflm
-from tools.make_pages import PAGES, ROOT, TABLES, WHEEL_TABLES, run, with_outputs, with_tables
+from tools.make_pages import CORPUS_TABLES, PAGES, ROOT, TABLES, WHEEL_TABLES, run, with_outputs, with_tables
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 MANUAL, MODEL_TABLE = "docs/cli.md", "docs/verification-models.md"
@@ -165,6 +165,27 @@ def test_the_table_of_the_corpus_holds_what_is_predicted(model: CorpusModel) -> 
 @pytest.mark.skipif(not corpus.corpus(), reason="REFINFER_CORPUS names no folder")
 def test_the_table_of_the_corpus_has_every_model() -> None:
     assert rows(MODEL_TABLE, "corpus").keys() == {model.file.removesuffix(".tflite") for model in corpus.corpus()}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (corpus.corpus() and corpus.ALL and INSTALLED), reason="asks the wheel about a whole corpus")
+@pytest.mark.parametrize("table", CORPUS_TABLES)
+def test_tables_of_the_corpus_are_what_is_measured(table: str) -> None:
+    pages = [page for page, text in TEXTS.items() if f"<!-- {table}: start -->" in text]
+    assert pages
+    for page in pages:
+        assert with_tables(TEXTS[page], {table: CORPUS_TABLES[table]}) == TEXTS[page]
+
+
+def test_the_changelog_claims_what_the_tables_show() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("## 0.1.0\n")[2]
+    equal = set(re.findall(r"(\d+ of \d+) (?:reports|minima|models allocation)", changes))
+    shown = {cell for cells in rows("README.md", "builds").values() for cell in cells}
+    assert len(equal) == 3
+    assert equal <= shown
+    more, models = re.findall(r"(\d+) of (\d+) models\s+need", changes)[0]
+    (most,) = re.findall(r"one of them ([\d,]+)", changes)
+    assert rows("docs/verification.md", "minima")["Cortex-M4F, under QEMU"][:3] == [models, more, most]
 
 
 @pytest.mark.parametrize("model", corpus.models(having="wheel"))

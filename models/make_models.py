@@ -1,7 +1,7 @@
 """Make the sample models of refinfer: train on scikit-learn's digits, convert three ways, measure, write the tables.
 
     pip install -r models/requirements.txt
-    python models/make_models.py             # all of them: some seven minutes on two cores
+    python models/make_models.py             # all of them: some eight minutes on two cores
     python models/make_models.py digits_lstm # this one alone; the tables are written again
 
 Keras is tf-keras, that is Keras 2: it gives an LSTM as UNIDIRECTIONAL_SEQUENCE_LSTM, where Keras 3 gives a WHILE loop.

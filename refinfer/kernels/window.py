@@ -31,11 +31,17 @@ class Windows(NamedTuple):
         return slice(first, end), slice(start, start + (end - first) * self.stride, self.stride)
 
     def blocks(self, count: int) -> Iterator[tuple[slice, Windows]]:
-        """The same windows, at most `count` at a time: which ones, and they as windows of their own."""
-        for first in range(0, self.number, count):
+        """The same windows, at most `count` at a time: which ones, and they as windows of their own; never none."""
+        for first in range(0, max(1, self.number), count):
             end = min(first + count, self.number)
             before = self.before - first * self.stride
             yield slice(first, end), self._replace(number=end - first, before=before)
+
+    def crops(self, size: int) -> Iterator[tuple[slice, Windows]]:
+        """The same windows over at most `size` cells of the image at a time: which cells, and windows over them."""
+        for first in range(0, max(1, self.size), size):
+            end = min(first + size, self.size)
+            yield slice(first, end), self._replace(size=end - first, before=self.before + first)
 
 
 def windows(padding: Padding, size: int, length: int, stride: int, dilation: int = 1) -> Windows:

@@ -1,0 +1,239 @@
+"""What every convolution does with its sums of products, whatever it sums.
+
+A convolution multiplies images with filters, sums the products under each window, and turns the sums into outputs.
+The operators differ in what is under a window; the types differ in what becomes of the tensors before the products and
+of the sums after them. The latter is here: quantized (int8, int16x8, uint8), float32, and hybrid.
+
+Integers are multiplied and summed as doubles, which is exact as long as a sum stays below 2**53: 2**28 products of an
+int16 and an int8 do. What C's accumulator of 32 bits keeps of it is cut out afterwards.
+
+Sources: tensorflow/lite/kernels/internal/reference/conv.h, depthwiseconv_float.h, depthwiseconv_uint8.h,
+integer_ops/conv.h, integer_ops/depthwise_conv.h, and the Prepare of the operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from refinfer.kernels.common import first_scale, first_zero_point, require_affine, require_rank, require_type
+from refinfer.kernels.fixedpoint import clamp, wrap_int32
+from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
+from refinfer.kernels.kernel import require
+from refinfer.kernels.lazy import np
+from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits
+from refinfer.kernels.quantization import activate, activation_range, require_convolution_multiplier
+from refinfer.schema.enums import ActivationFunctionType, TensorType
+from refinfer.schema.graph import Tensor
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+    from refinfer.kernels.numerics import Requantize
+    from refinfer.kernels.window import Windows
+
+BLOCK_ELEMENTS = 2**18
+"""About as many numbers are worked on at a time, so that they stay in a cache: outputs are made some rows at a time."""
+
+Finish = Callable[["Array"], "Array"]
+"""From sums of products to outputs; the first axis is that of the images, the last that of the channels."""
+
+Start = Callable[["Array", "Array", "Array | None"], "tuple[Array, Array, Finish]"]
+"""From input, filter and bias to the images and filters that are multiplied, and to what becomes of the sums."""
+
+Sum = Callable[["Array", "Array", "Windows", "Windows"], "Array"]
+"""The sums of the products of images and filters, of some rows and columns of windows."""
+
+
+class Operands(NamedTuple):
+    """The tensors of a convolution, and its options that are not about windows.
+
+    `bias_type` is what a 16x8 node says about the bias; it counts where there is none.
+    """
+
+    x: Tensor
+    weights: Tensor
+    bias: Tensor | None
+    y: Tensor
+    channel_axis: int  # of the filter: output channels
+    activation: ActivationFunctionType
+    bias_type: TensorType = TensorType.INT64
+
+    @property
+    def channels(self) -> int:
+        """The output channels."""
+        return self.weights.shape[self.channel_axis]
+
+
+class Params(NamedTuple):
+    """What a quantized convolution comes down to; `keep` is what is left of a sum in C's accumulator."""
+
+    input_offset: int
+    filter_offset: int
+    output_offset: int
+    low: int
+    high: int
+    keep: Callable[[Array], Array]
+    requantize: Requantize
+
+
+def require_operands(p: Operands, rank: int) -> None:
+    """What all convolutions presume of their tensors."""
+    require_rank(p.x, rank)
+    require_rank(p.weights, rank)
+    require_type(p.y, p.x.type)
+    require(0 not in p.weights.shape, f"shape {p.weights.shape}; a filter may not be empty", p.weights)
+    if p.bias is not None:
+        require_type(p.bias, *BIAS_TYPES[p.x.type])
+        require(p.bias.elements == p.channels, f"{p.bias.elements} values for {p.channels} channels", p.bias)
+
+
+def require_steps(*steps: int) -> None:
+    """Strides and dilations lead forward."""
+    require(min(steps) > 0, f"strides and dilations {steps}; each must be at least 1")
+
+
+def filter_scales(p: Operands) -> Sequence[float]:
+    """The scales of the filter: one, or one for each output channel."""
+    require_affine(p.weights)
+    assert p.weights.quantization is not None
+    scales = p.weights.quantization.scale
+    require(len(scales) in (1, p.channels), f"{len(scales)} scales for {p.channels} channels", p.weights)
+    return scales
+
+
+def fold_int8(p: Operands) -> Start:
+    """int8 with int8 or int4 filters, per tensor or per channel: the filter's zero point counts as 0."""
+    return partial(start_quantized, quantized(p, in_fixed_point(real_multipliers(p))))
+
+
+def fold_16x8(p: Operands) -> Start:
+    """int16 with int8 filters, all symmetric: the accumulator is as wide as the bias, and rounds accordingly."""
+    multipliers = real_multipliers(p)
+    if (p.bias_type if p.bias is None else p.bias.type) == TensorType.INT32:
+        params = quantized(p, in_fixed_point(multipliers))
+    else:
+        params = quantized(p, in_fixed_point_of_16_bits(multipliers))._replace(keep=as_it_is)
+    return partial(start_quantized, params._replace(input_offset=0, output_offset=0))
+
+
+def fold_uint8(p: Operands) -> Start:
+    """uint8, per tensor: the product of the two scales is rounded to float32.
+
+    [kernel_util.cc: GetQuantizedConvolutionMultipler]
+    """
+    require(len(filter_scales(p)) == 1, "UINT8 may have one scale only", p.weights)
+    require_convolution_multiplier(p.x, p.weights, p.bias, p.y)
+    product = float(np.float32(first_scale(p.x)) * np.float32(first_scale(p.weights)))
+    params = quantized(p, in_fixed_point([product / first_scale(p.y)]))
+    return partial(start_quantized, params._replace(filter_offset=-first_zero_point(p.weights)))
+
+
+def real_multipliers(p: Operands) -> list[float]:
+    """From the scale of the products to the output's, for each scale of the filter."""
+    require_affine(p.x)
+    require_affine(p.y)
+    return [first_scale(p.x) * scale / first_scale(p.y) for scale in filter_scales(p)]
+
+
+def quantized(p: Operands, requantize: Requantize) -> Params:
+    """The parameters of an accumulator of 32 bits."""
+    low, high = activation_range(p.y, p.activation)
+    return Params(-first_zero_point(p.x), 0, first_zero_point(p.y), low, high, wrap_int32, requantize)
+
+
+def as_it_is(acc: Array) -> Array:
+    """An accumulator of 64 bits keeps everything."""
+    return acc
+
+
+def start_quantized(p: Params, x: Array, weights: Array, bias: Array | None) -> tuple[Array, Array, Finish]:
+    """Products of x + input_offset and filter + filter_offset."""
+    images = x.astype(np.float64) + p.input_offset
+    filters = weights.astype(np.float64) + p.filter_offset
+    return images, filters, partial(finish_quantized, p, bias, x.dtype)
+
+
+def finish_quantized(p: Params, bias: Array | None, dtype: np.dtype[Any], sums: Array) -> Array:
+    """y = clamp(requantize(sum + bias) + output_offset)"""
+    acc = sums.astype(np.int64)
+    y = p.requantize(p.keep(acc if bias is None else acc + bias))
+    return clamp(wrap_int32(y + p.output_offset), p.low, p.high, dtype)
+
+
+def fold_float(p: Operands) -> Start:
+    """float32: products as they are, summed in the order of C's loops."""
+    return lambda x, weights, bias: (x, weights, partial(finish_float, p.activation, bias))
+
+
+def finish_float(activation: ActivationFunctionType, bias: Array | None, sums: Array) -> Array:
+    """y = activation(sum + bias)"""
+    return activate(sums if bias is None else sums + bias, activation)
+
+
+def fold_symmetric(p: Operands) -> Start:
+    """Hybrid, with one scale for the whole filter: images are quantized without a zero point."""
+    scale = np.float32(filter_scales(p)[0])
+
+    def start(x: Array, weights: Array, bias: Array | None) -> tuple[Array, Array, Finish]:
+        q, scales = quantize_symmetric(flat(x))
+        factors = ((scales * scale).reshape(-1, 1, 1, 1),)
+        finish = partial(finish_hybrid, p.activation, bias, factors)
+        return q.astype(np.float64).reshape(x.shape), weights.view(np.int8).astype(np.float64), finish
+
+    return start
+
+
+def fold_asymmetric(p: Operands, factors: Callable[[Array, Array], Sequence[Array]]) -> Start:
+    """Hybrid, with a scale for each channel: images are quantized with a zero point.
+
+    `factors` are what a sum is multiplied with in turn, from the scales of the images and those of the channels.
+    """
+    channel_scales = np.array(filter_scales(p), np.float32)
+
+    def start(x: Array, weights: Array, bias: Array | None) -> tuple[Array, Array, Finish]:
+        images, scales = centred(x)
+        finish = partial(finish_hybrid, p.activation, bias, factors(scales.reshape(-1, 1, 1, 1), channel_scales))
+        return images, weights.view(np.int8).astype(np.float64), finish
+
+    return start
+
+
+def centred(x: Array) -> tuple[Array, Array]:
+    """Images quantized with a zero point, less that point; the scale of each."""
+    q, scales, zero_points = quantize_asymmetric(flat(x))
+    return (q.astype(np.float64) - zero_points[:, None]).reshape(x.shape), scales
+
+
+def flat(x: Array) -> Array:
+    """An image a row."""
+    return x.reshape(len(x), prod(x.shape[1:]))
+
+
+def finish_hybrid(
+    activation: ActivationFunctionType, bias: Array | None, factors: Sequence[Array], sums: Array
+) -> Array:
+    """y = activation(sum * factor * … + bias), in float32"""
+    y = wrap_int32(sums.astype(np.int64)).astype(np.float32)
+    for factor in factors:
+        y = y * factor
+    return finish_float(activation, bias, y)
+
+
+def in_blocks(blocks: Iterable[tuple[slice, Windows]], finish: Finish, sums: Callable[[Windows], Array]) -> Array:
+    """The outputs of all rows, made a block at a time."""
+    return np.concatenate([finish(sums(rows)) for _, rows in blocks], axis=1)
+
+
+def rows_at_a_time(elements: int) -> int:
+    """How many rows make a block, if a row takes so many elements."""
+    return max(1, BLOCK_ELEMENTS // max(1, elements))
+
+
+BIAS_TYPES = {
+    TensorType.FLOAT32: (TensorType.FLOAT32,),
+    TensorType.UINT8: (TensorType.INT32,),
+    TensorType.INT8: (TensorType.INT32,),
+    TensorType.INT16: (TensorType.INT32, TensorType.INT64),
+}

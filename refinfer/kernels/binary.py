@@ -458,6 +458,7 @@ def product_of(node: Node, real_multiplier: float) -> Product:
 def fold_mul(node: Node, host: Host) -> Evaluate:
     """8 bits, or 16 to 16."""
     first, second, y = three_tensors(node)
+    require_same_type(first, y)
     for tensor in (first, second, y):
         require_affine(tensor)
         if first.type == TensorType.INT16:
@@ -481,6 +482,21 @@ def fold_mul_int16(node: Node, host: Host) -> Evaluate:
     return fold_mul(node, host) if is_affine(y) else fold_activated(multiply)(node, host)
 
 
+def fold_mul_complex(node: Node, host: Host) -> Evaluate:
+    """Complex numbers have no activation."""
+    activation = activation_of(node)
+    require(activation == ActivationFunctionType.NONE, f"activation {activation.name} of COMPLEX64")
+    return stretching(multiply_complex)
+
+
+def multiply_complex(a: Array, b: Array) -> Array:
+    """(x + iy) * (u + iv) = xu - yv + i(xv + yu), every step rounded; numpy would fuse some."""
+    product = np.empty(np.broadcast_shapes(a.shape, b.shape), a.dtype)
+    product.real = a.real * b.real - a.imag * b.imag
+    product.imag = a.real * b.imag + a.imag * b.real
+    return product
+
+
 def fold_mul_to_8_bits(node: Node, host: Host) -> Evaluate:
     """int16 to 8 bits: the inputs count as fractions of 2**15 and the result as one of 2**7, whatever the scales."""
     y = output_at(node, 0)
@@ -496,22 +512,31 @@ def fold_mul_to_8_bits(node: Node, host: Host) -> Evaluate:
 
 
 def fold_div(node: Node, host: Host) -> Evaluate:
-    """Quantized: the quotient comes from a reciprocal in fixed point."""
+    """Quantized; it fails on division by zero."""
+    params = quotient_of(node)
+
+    def divide(a: Array, b: Array) -> Array:
+        require(not np.any(b == -params.second_offset), "division by zero")
+        return evaluate_div(params, a, b)
+
+    return stretching(divide)
+
+
+def quotient_of(node: Node) -> Product:
+    """The parameters of DIV."""
     first, second, y = three_tensors(node)
     for tensor in (first, second, y):
         require_affine(tensor)
     real = np.float32(first_scale(first)) / (np.float32(first_scale(second)) * np.float32(first_scale(y)))
-    params = product_of(node, float(real))
-    return stretching(lambda a, b: evaluate_div(params, a, b))
+    return product_of(node, float(real))
 
 
 def evaluate_div(p: Product, a: Array, b: Array) -> Array:
-    """y = clamp(scale(a / b) + output_offset), where a / b = a * 2**headroom * (1 / b), all in 31 bits
+    """y = clamp(scale(a / b) + output_offset), where a / b = (a * 2**headroom) * (1 / b), both with 31 bits
 
     [div.h: DivElementwise]
     """
     dividend, divisor = a.astype(np.int64) + p.first_offset, b.astype(np.int64) + p.second_offset
-    require(bool(np.all(divisor != 0)), "division by zero")
     dividend, divisor = np.where(divisor < 0, -dividend, dividend), np.abs(divisor)
     digits = bit_length(divisor)
     reciprocal = gemmlowp.one_over_one_plus_x((divisor << (32 - digits)) - 2**31)
@@ -527,8 +552,8 @@ def bit_length(x: Array) -> Array:
 
 
 def leading_sign_bits(x: Array) -> Array:
-    """How many of the bits after the sign repeat it, in int32; of 0, none [common.h: CountLeadingSignBits]."""
-    return np.where(x == 0, 0, 31 - bit_length(np.where(x < 0, ~x, x)))
+    """How many of the bits after the sign repeat it, in int32 [common.h: CountLeadingSignBits]."""
+    return 31 - bit_length(np.where(x < 0, ~x, x))
 
 
 def divide_as_x86(x: Array, exponent: Array) -> Array:
@@ -536,19 +561,31 @@ def divide_as_x86(x: Array, exponent: Array) -> Array:
 
     There, gemmlowp's RoundingDivideByPOT shifts an int32 by the exponent modulo 32, and 1 modulo 64.
     """
-    mask = (np.int64(1) << (exponent & 63)) - 1
-    mask = wrap_int32(mask)
+    mask = wrap_int32(~(np.int64(-1) << (exponent & 63)))
     remainder, threshold = x & mask, (mask >> 1) + (x < 0)
     return wrap_int32((x >> (exponent & 31)) + (remainder > threshold))
 
 
 def divide_truncating(a: Array, b: Array) -> Array:
     """C's division of int32; a program that divides by zero, or the least number by -1, is stopped."""
-    require(bool(np.all(b != 0)), "division by zero")
-    limit = np.iinfo(a.dtype).min
-    require(not np.any((a == limit) & (b == -1)), f"{limit} divided by -1 exceeds its type")
+    require_quotients(a, b)
     wide, divisor = a.astype(np.int64), b.astype(np.int64)
     return (np.sign(wide) * np.sign(divisor) * (np.abs(wide) // np.abs(divisor))).astype(a.dtype)
+
+
+def require_quotients(a: Array, b: Array) -> None:
+    """Refuse what stops a program in C: to divide by zero, or the least int32 or int64 by -1."""
+    require(bool(np.all(b != 0)), "division by zero")
+    least = np.iinfo(a.dtype).min
+    require(a.dtype.itemsize < 4 or not np.any((a == least) & (b == -1)), f"{least} divided by -1 exceeds its type")
+
+
+def fold_small_squared_difference(node: Node, host: Host) -> Evaluate:
+    """As `fold_squared_difference`, where the result cannot be scaled up."""
+    first, second, y = three_tensors(node)
+    larger = max(first_scale(first), first_scale(second))
+    require_fraction(ratio(larger * larger, 2**12 * first_scale(y)), "the larger scale squared over 2**12 outputs'", y)
+    return fold_squared_difference(node, host)
 
 
 def fold_squared_difference(node: Node, host: Host) -> Evaluate:
@@ -599,7 +636,8 @@ def floor_div(a: Array, b: Array) -> Array:
 
 def floor_mod(a: Array, b: Array) -> Array:
     """What a leaves when divided by b, with the sign of b."""
-    require(a.dtype.kind == "f" or bool(np.all(b != 0)), "division by zero")
+    if a.dtype.kind == "i":
+        require_quotients(a, b)
     rest = np.fmod(a, b)
     return np.where((rest != 0) & ((b < 0) != (rest < 0)), rest + b, rest)
 
@@ -804,7 +842,7 @@ MUL_FOLDS: dict[TensorType, Fold] = {
     TensorType.INT32: fold_activated(multiply),
     TensorType.UINT32: fold_activated(multiply),
     TensorType.INT64: fold_activated(multiply),
-    TensorType.COMPLEX64: plain(multiply),
+    TensorType.COMPLEX64: fold_mul_complex,
     TensorType.UINT8: fold_mul,
     TensorType.INT8: fold_mul,
     TensorType.INT16: fold_mul_int16,
@@ -819,8 +857,7 @@ DIV_FOLDS: dict[TensorType, Fold] = {
 SQUARED_DIFFERENCE_FOLDS: dict[TensorType, Fold] = {
     TensorType.FLOAT32: plain(squared_difference),
     TensorType.INT32: plain(squared_difference),
-    TensorType.INT8: fold_squared_difference,
-    TensorType.INT16: fold_squared_difference,
+    TensorType.INT8: fold_small_squared_difference,
 }
 ADD_N_FOLDS: dict[TensorType, Fold] = {
     TensorType.FLOAT32: fold_add_n_plain,
@@ -852,10 +889,15 @@ COMPUTE_ADD_RESCALING = binary(  # int16 has any scales, int32 no activation
 COMPUTE_SUB = binary(SUB_FOLDS, version=5)
 COMPUTE_SUB_RESCALING = binary(SUB_FOLDS | {TensorType.INT16: fold_sum(subtract)}, version=5)
 COMPUTE_MUL = binary(MUL_FOLDS, version=7)
+COMPUTE_MUL_QUANTIZED = binary(MUL_FOLDS | {TensorType.INT16: fold_mul}, version=7)  # no int16 without a scale
 COMPUTE_DIV = binary(DIV_FOLDS, version=2)
 COMPUTE_MAXIMUM = binary(dict.fromkeys(ORDERED, plain(maximum)), version=4)
 COMPUTE_MINIMUM = binary(dict.fromkeys(ORDERED, plain(minimum)), version=4)
 COMPUTE_SQUARED_DIFFERENCE = binary(SQUARED_DIFFERENCE_FOLDS, version=2)
+COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE = binary(
+    SQUARED_DIFFERENCE_FOLDS | {TensorType.INT8: fold_squared_difference, TensorType.INT16: fold_squared_difference},
+    version=2,
+)
 COMPUTE_FLOOR_DIV = binary(
     dict.fromkeys((TensorType.FLOAT32, TensorType.INT8, TensorType.INT16, TensorType.INT32), plain(floor_div)),
     version=3,

@@ -234,18 +234,12 @@ class Dialect:
 
 SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.FULLY_CONNECTED: fully_connected.COMPUTE_FULLY_CONNECTED,
-    BuiltinOperator.MUL: binary.COMPUTE_MUL,
     BuiltinOperator.DIV: binary.COMPUTE_DIV,
     BuiltinOperator.MAXIMUM: binary.COMPUTE_MAXIMUM,
     BuiltinOperator.MINIMUM: binary.COMPUTE_MINIMUM,
-    BuiltinOperator.POW: binary.COMPUTE_POW,
     BuiltinOperator.FLOOR_DIV: binary.COMPUTE_FLOOR_DIV,
     BuiltinOperator.FLOOR_MOD: binary.COMPUTE_FLOOR_MOD,
-    BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE,
     BuiltinOperator.ADD_N: binary.COMPUTE_ADD_N,
-    BuiltinOperator.ATAN2: binary.COMPUTE_ATAN2,
-    BuiltinOperator.BITWISE_XOR: binary.COMPUTE_BITWISE_XOR,
-    BuiltinOperator.RIGHT_SHIFT: binary.COMPUTE_RIGHT_SHIFT,
 }
 """What all dialects compute alike, but for the functions in their Numerics."""
 
@@ -253,11 +247,19 @@ SHARED_CUSTOM: dict[str, Compute] = {}
 
 ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD,
+    BuiltinOperator.MUL: binary.COMPUTE_MUL,
     BuiltinOperator.SUB: binary.COMPUTE_SUB,
+    BuiltinOperator.POW: binary.COMPUTE_POW,
+    BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE,
+    BuiltinOperator.ATAN2: binary.COMPUTE_ATAN2,
+    BuiltinOperator.BITWISE_XOR: binary.COMPUTE_BITWISE_XOR,
+    BuiltinOperator.RIGHT_SHIFT: binary.COMPUTE_RIGHT_SHIFT,
 }
 ONLY_TFLM: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD_RESCALING,
+    BuiltinOperator.MUL: binary.COMPUTE_MUL_QUANTIZED,
     BuiltinOperator.SUB: binary.COMPUTE_SUB_RESCALING,
+    BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE,
 }
 """What the dialects compute in different ways."""
 

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
+from refinfer.kernels.sparsity import dense
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 
@@ -72,10 +74,16 @@ def like_input(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
 def constant(tensor: Tensor | None) -> Array | None:
     """The value of a tensor that the file holds, in its shape, read-only; None if it holds none.
 
-    int4 comes unpacked, a byte an element. Raises Refusal for a type that has no array.
+    int4 comes unpacked, a byte an element, and what is sparse comes whole. Raises Refusal for a type that has no array,
+    and for sparse values that do not fit their indices.
     """
     if tensor is None or tensor.data is None:
         return None
+    require(tensor.type in DTYPES, f"type {tensor.type.name} is not supported", tensor)
+    if tensor.table.sparsity is not None:
+        require(tensor.type in SPARSE_TYPES, f"sparse {tensor.type.name} is not supported", tensor)
+        stored = np.frombuffer(tensor.data, dtype_of(tensor.type))
+        return dense(stored, tensor.table.sparsity, tensor.shape)
     if tensor.type == TensorType.INT4:
         return unpack_int4(np.frombuffer(tensor.data, np.uint8), tensor.elements).reshape(tensor.shape)
     return np.frombuffer(tensor.data, dtype_of(tensor.type)).reshape(tensor.shape)
@@ -92,6 +100,8 @@ def dtype_of(type: TensorType) -> np.dtype[Any]:
     """The numpy type of a tensor type; int4 is held in int8, resource handles in int32."""
     return np.dtype(DTYPES[type])
 
+
+SPARSE_TYPES = (TensorType.FLOAT32, TensorType.FLOAT16, TensorType.INT8)  # [densify.cc: Eval]
 
 DTYPES = {
     TensorType.FLOAT32: "float32",

@@ -195,6 +195,31 @@ def test_tight_arenas_are_no_matter_for_real_models(model: CorpusModel) -> None:
     assert arena.merely_passes == arena.minimum
 
 
+TOGETHER = re.compile(r"((?:^\|.+\n)+)^\| \*\*together\*\* \|(.+)\|$", re.MULTILINE)
+
+
+def test_what_is_added_up_on_a_page_adds_up() -> None:
+    tables = [found for text in TEXTS.values() for found in TOGETHER.findall(text)]
+    assert len(tables) == 2
+    for parts, totals in tables:
+        columns = zip(*(line.strip("|").split("|")[1:] for line in parts.splitlines()[2:]), strict=True)
+        sums = [sum(int(number) for cell in column for number in re.findall(r"\d+", cell)) for column in columns]
+        assert sums == [int(total.strip(" *").replace(",", "")) for total in totals.split("|")]
+
+
+def test_the_head_is_drawn_as_it_is_planned() -> None:
+    drawn = re.findall(r"^ +([\d,]+) to +([\d,]+) +((?:[.a-i] *)+)$", TEXTS["docs/memory.md"], re.MULTILINE)
+    buffers = refinfer.simulate(ROOT / "models" / "digits_conv_int8.tflite").buffers
+    assert len(drawn) == 4
+    for start, end, letters in drawn:
+        first, last = (int(place.replace(",", "")) for place in (start, end))
+        there = [each.offset <= last and first < each.offset + each.buffer.nbytes for each in buffers]
+        for step, shown in enumerate(letters.split()):
+            living = [each.buffer.first <= step <= each.buffer.last for each in buffers]
+            found = [letter for letter, *both in zip("abcdefghi", there, living, strict=True) if all(both)]
+            assert found == ([] if shown == "." else [shown])
+
+
 # links
 
 

@@ -1,11 +1,15 @@
 """CONV_2D and DEPTHWISE_CONV_2D.
 
-Sources: tensorflow/lite/micro/kernels/conv.h, conv_common.cc, conv.cc, depthwise_conv_common.cc, depthwise_conv.cc.
+Sources: tensorflow/lite/micro/kernels/conv.h, conv_common.cc, conv.cc, depthwise_conv_common.cc, depthwise_conv.cc;
+those of the arithmetic are named in convolution.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, TypeVar
 
 from refinfer.kernels.common import (
     PADDING_VALUES,
@@ -19,12 +23,36 @@ from refinfer.kernels.common import (
     require_rank,
     require_same_type,
 )
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
+from refinfer.kernels.convolution import (
+    Operands,
+    Start,
+    filter_scales,
+    fold_16x8,
+    fold_asymmetric,
+    fold_float,
+    fold_int8,
+    fold_symmetric,
+    fold_uint8,
+    gather_in_order,
+    in_blocks,
+    require_operands,
+    require_steps,
+    rows_at_a_time,
+)
 from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, struct
+from refinfer.kernels.lazy import np
 from refinfer.kernels.quantization import require_convolution_quantization
+from refinfer.kernels.window import Windows, overlap, windows
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+Folded = TypeVar("Folded")
 
 INPUT, FILTER, BIAS = 0, 1, 2
 CONV_CHANNEL_AXIS, DEPTHWISE_CHANNEL_AXIS = 0, 3  # of the filter: OHWI and 1HWO
@@ -159,6 +187,152 @@ def invoke_depthwise(node: Node) -> None:
     )
 
 
+def fold_conv(node: Node, host: Host) -> Evaluate:
+    """The types choose what becomes of products, and in which order they are summed."""
+    options = options_of(node, Conv2DOptions)
+    p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
+    p = p._replace(bias_type=options.quantized_bias_type)
+    require_operands(p, rank=4, int16_bias=(TensorType.INT32, TensorType.INT64))
+    start = arithmetic(p, CONV_ARITHMETIC)
+    sums = ordered_sums if p.x.type == p.weights.type == TensorType.FLOAT32 else exact_sums
+    require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
+    require_groups(p.x, p.weights)
+
+    def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        rows, columns = window_grid(options, x.shape, weights.shape)
+        images, filters, finish = start(x, weights, bias)
+        elements = len(x) * columns.number * max(len(weights), prod(weights.shape[1:3]) * x.shape[3])
+        blocks = rows.blocks(rows_at_a_time(elements))
+        return (in_blocks(blocks, finish, lambda rows: sums(images, filters, (rows, columns))),)
+
+    return evaluate
+
+
+def fold_depthwise(node: Node, host: Host) -> Evaluate:
+    """Every input channel has filters of its own, as many as the depth multiplier says."""
+    options = options_of(node, DepthwiseConv2DOptions)
+    p = operands(node, DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
+    require_operands(p, rank=4)
+    start = arithmetic(p, DEPTHWISE_ARITHMETIC)
+    require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
+    require_multiples(p, options.depth_multiplier)
+
+    def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        rows, columns = window_grid(options, x.shape, weights.shape)
+        images, filters, finish = start(x, weights, bias)
+        blocks = rows.blocks(rows_at_a_time(len(x) * columns.number * weights.shape[3]))
+        return (in_blocks(blocks, finish, lambda rows: depthwise_sums(images, filters, (rows, columns))),)
+
+    return evaluate
+
+
+def operands(node: Node, channel_axis: int, activation: ActivationFunctionType) -> Operands:
+    """The node's tensors, as its Prepare finds them."""
+    require(len(node.inputs) in (2, 3), f"{len(node.inputs)} inputs; it takes 2 or 3")
+    require(len(node.outputs) == 1, f"{len(node.outputs)} outputs; it gives 1")
+    x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
+    return Operands(x, weights, optional_input(node, BIAS), y, channel_axis, activation)
+
+
+def arithmetic(p: Operands, table: Mapping[tuple[TensorType, TensorType], Callable[[Operands], Folded]]) -> Folded:
+    """What the types of input and filter ask for; raises Refusal if the table has no such pair."""
+    fold = table.get((p.x.type, p.weights.type))
+    require(fold is not None, f"a filter of {p.weights.type.name} for an input of {p.x.type.name}", p.weights)
+    assert fold is not None
+    return fold(p)
+
+
+def require_groups(x: Tensor, weights: Tensor) -> None:
+    """A grouped convolution: filters of a part of the channels each, as many filters for each part."""
+    channels, depth, filters = x.shape[3], weights.shape[3], weights.shape[0]
+    divisible = channels > 0 and channels % depth == 0 and filters % (channels // depth) == 0
+    require(divisible, f"{filters} filters of {depth} channels for an input of {channels}", weights)
+
+
+def require_multiples(p: Operands, depth_multiplier: int) -> None:
+    """As many filters for each input channel; where the runtimes believe the option instead, it must say so too."""
+    channels = p.x.shape[3]
+    require(channels > 0 and p.channels % channels == 0, f"{p.channels} filters for {channels} channels", p.weights)
+    if p.x.type == TensorType.INT16 or p.x.type != p.weights.type:
+        multiple = p.channels // channels
+        require(depth_multiplier == multiple, f"depth multiplier {depth_multiplier}; there are {multiple}", p.weights)
+
+
+def fold_hybrid(p: Operands) -> Start:
+    """Quantized with a zero point where scales differ, or channels are grouped [conv.cc: EvalHybridPerChannel]."""
+    scales = filter_scales(p)
+    if p.x.shape[3] == p.weights.shape[3] and all(scale == scales[0] for scale in scales):
+        return fold_symmetric(p)
+    require(p.weights.type != TensorType.UINT8, "UINT8 may have one scale only, and no groups", p.weights)
+    return fold_asymmetric(p, lambda image_scales, channel_scales: (channel_scales, image_scales))
+
+
+def fold_depthwise_hybrid(p: Operands) -> Start:
+    """The scales are multiplied with each other first."""
+    return fold_asymmetric(p, lambda image_scales, channel_scales: (image_scales * channel_scales,))
+
+
+def window_grid(options: Conv2DOptions | DepthwiseConv2DOptions, x: Shape, weights: Shape) -> tuple[Windows, Windows]:
+    """The rows and columns of windows that the filters have on the images."""
+    padding = options.padding
+    rows = windows(padding, x[1], weights[1], options.stride_h, options.dilation_h_factor)
+    return rows, windows(padding, x[2], weights[2], options.stride_w, options.dilation_w_factor)
+
+
+def exact_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+    """sum[b, y, x, o] = sum over fy, fx, c of images[b, y', x', c] * filters[o, fy, fx, c], as a product of matrices.
+
+    y' and x' are where the tap falls; what falls outside the image counts as 0. A grouped filter sees its own channels.
+    """
+    outputs, *taps, depth = filters.shape
+    groups = images.shape[3] // depth
+    under = patches(images, taps, grid)
+    pixels = under.shape[:3]
+    under = np.moveaxis(under.reshape(prod(pixels), prod(taps), groups, depth), 2, 0)
+    under = under.reshape(groups, prod(pixels), prod(taps) * depth)
+    sums = under @ filters.reshape(groups, outputs // groups, prod(taps) * depth).swapaxes(1, 2)
+    return np.moveaxis(sums, 0, 1).reshape(*pixels, outputs)
+
+
+def patches(images: Array, taps: Sequence[int], grid: Sequence[Windows]) -> Array:
+    """What lies under every window: patch[b, y, x, fy, fx, c], 0 outside the image."""
+    under = np.zeros((len(images), *(axis.number for axis in grid), *taps, images.shape[3]), images.dtype)
+    for tap in product(*map(range, taps)):
+        here, there = overlap(grid, tap)
+        under[here + tap] = images[there]
+    return under
+
+
+def ordered_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+    """As `exact_sums`, with each product and each sum rounded, in the order of fy, fx, c."""
+    outputs, *taps, depth = filters.shape
+    groups = images.shape[3] // depth
+    filters = filters.reshape(groups, outputs // groups, *taps, depth)
+    return gather_in_order(images, np.ascontiguousarray(np.moveaxis(filters, (0, 1), (-2, -1))), grid)
+
+
+def depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+    """sum[b, y, x, c * m + i] = sum over fy, fx of images[b, y', x', c] * filters[0, fy, fx, c * m + i], in this order.
+
+    m is the depth multiplier; i runs below it.
+    """
+    _, *taps, outputs = filters.shape
+    channels = images.shape[3]
+    return gather_in_order(images, filters.reshape(*taps, 1, channels, outputs // channels), grid)
+
+
+def conv_shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """A pixel for each window, a channel for each filter."""
+    rows, columns = window_grid(options_of(node, Conv2DOptions), shapes[INPUT], shapes[FILTER])
+    return [(shapes[INPUT][0], rows.number, columns.number, shapes[FILTER][CONV_CHANNEL_AXIS])]
+
+
+def depthwise_shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """As `conv_shape`."""
+    rows, columns = window_grid(options_of(node, DepthwiseConv2DOptions), shapes[INPUT], shapes[FILTER])
+    return [(shapes[INPUT][0], rows.number, columns.number, shapes[FILTER][DEPTHWISE_CHANNEL_AXIS])]
+
+
 CONV_TYPES = {
     (TensorType.FLOAT32, TensorType.FLOAT32),
     (TensorType.INT16, TensorType.INT8),
@@ -178,3 +352,27 @@ DEPTHWISE_CONV_2D = Kernel(
     invoke=invoke_depthwise,
     parameters=DEPTHWISE_CONV_PARAMS,
 )
+
+CONV_ARITHMETIC = {
+    (TensorType.FLOAT32, TensorType.FLOAT32): fold_float,
+    (TensorType.FLOAT32, TensorType.INT8): fold_hybrid,
+    (TensorType.FLOAT32, TensorType.INT4): fold_hybrid,
+    (TensorType.FLOAT32, TensorType.UINT8): fold_hybrid,  # which holds int8 in old files
+    (TensorType.UINT8, TensorType.UINT8): fold_uint8,
+    (TensorType.INT8, TensorType.INT8): fold_int8,
+    (TensorType.INT8, TensorType.INT4): fold_int8,
+    (TensorType.INT16, TensorType.INT8): fold_16x8,
+    (TensorType.INT16, TensorType.INT4): fold_16x8,
+}
+DEPTHWISE_ARITHMETIC = {
+    (TensorType.FLOAT32, TensorType.FLOAT32): fold_float,
+    (TensorType.FLOAT32, TensorType.INT8): fold_depthwise_hybrid,
+    (TensorType.UINT8, TensorType.UINT8): fold_uint8,
+    (TensorType.INT8, TensorType.INT8): fold_int8,
+    (TensorType.INT8, TensorType.INT4): fold_int8,
+    (TensorType.INT16, TensorType.INT8): fold_16x8,
+}
+COMPUTE_TYPES = frozenset({TensorType.FLOAT32, TensorType.UINT8, TensorType.INT8, TensorType.INT16})
+
+COMPUTE_CONV_2D = Compute(fold=fold_conv, shape=conv_shape, types=COMPUTE_TYPES, version=8)
+COMPUTE_DEPTHWISE_CONV_2D = Compute(fold=fold_depthwise, shape=depthwise_shape, types=COMPUTE_TYPES, version=7)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,13 +26,13 @@ from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits
 from refinfer.kernels.quantization import activate, activation_range, require_convolution_multiplier
+from refinfer.kernels.window import Windows, overlap
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Tensor
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
     from refinfer.kernels.numerics import Requantize
-    from refinfer.kernels.window import Windows
 
 BLOCK_ELEMENTS = 2**18
 """About as many numbers are worked on at a time, so that they stay in a cache: outputs are made some rows at a time."""
@@ -41,9 +42,6 @@ Finish = Callable[["Array"], "Array"]
 
 Start = Callable[["Array", "Array", "Array | None"], "tuple[Array, Array, Finish]"]
 """From input, filter and bias to the images and filters that are multiplied, and to what becomes of the sums."""
-
-Sum = Callable[["Array", "Array", "Windows", "Windows"], "Array"]
-"""The sums of the products of images and filters, of some rows and columns of windows."""
 
 
 class Operands(NamedTuple):
@@ -78,14 +76,14 @@ class Params(NamedTuple):
     requantize: Requantize
 
 
-def require_operands(p: Operands, rank: int) -> None:
-    """What all convolutions presume of their tensors."""
+def require_operands(p: Operands, rank: int, int16_bias: Sequence[TensorType] = (TensorType.INT64,)) -> None:
+    """What all convolutions presume of their tensors; `int16_bias` are the types of bias that int16 may have."""
     require_rank(p.x, rank)
     require_rank(p.weights, rank)
     require_type(p.y, p.x.type)
     require(0 not in p.weights.shape, f"shape {p.weights.shape}; a filter may not be empty", p.weights)
     if p.bias is not None:
-        require_type(p.bias, *BIAS_TYPES[p.x.type])
+        require_type(p.bias, *BIAS_TYPES.get(p.x.type, int16_bias))
         require(p.bias.elements == p.channels, f"{p.bias.elements} values for {p.channels} channels", p.bias)
 
 
@@ -221,6 +219,40 @@ def finish_hybrid(
     return finish_float(activation, bias, y)
 
 
+def gather_in_order(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+    """sum[b, y, …, g * n + o] = sum over taps t, then c, of images[b, y', …, g * m + c] * filters[t, c, g, o].
+
+    y' is where the tap falls; what falls outside the image is left out. There are m input channels and n filters in a
+    group. Each product and each sum is rounded to the type of the images.
+    """
+    *taps, depth, groups, outputs = filters.shape
+    images = images.reshape(*images.shape[:-1], groups, depth)
+    sums = np.zeros((len(images), *(axis.number for axis in grid), groups, outputs), images.dtype)
+    for tap in product(*map(range, taps)):
+        here, there = overlap(grid, tap)
+        for c in range(depth):
+            sums[here] += images[there][..., c, None] * filters[tap][c]
+    return sums.reshape(*sums.shape[:-2], groups * outputs)
+
+
+def scatter_in_order(images: Array, filters: Array, grid: Sequence[Windows], factors: Sequence[Array] = ()) -> Array:
+    """sum[b, y', …, o] = sum over y, …, then c, of images[b, y, …, c] * filters[t, c, o] * factor * …
+
+    The windows are those of the output; pixel y of the input adds to its window, with tap t on y'. A cell is reached
+    by the last tap of the first pixel first, so taps are taken backwards. Every step is rounded, as above.
+    """
+    *taps, depth, outputs = filters.shape
+    sums = np.zeros((len(images), *(axis.size for axis in grid), outputs), images.dtype)
+    for tap in reversed(list(product(*map(range, taps)))):
+        here, there = overlap(grid, tap)
+        for c in range(depth):
+            term = images[here][..., c, None] * filters[tap][c]
+            for factor in factors:
+                term = term * factor
+            sums[there] += term
+    return sums
+
+
 def in_blocks(blocks: Iterable[tuple[slice, Windows]], finish: Finish, sums: Callable[[Windows], Array]) -> Array:
     """The outputs of all rows, made a block at a time."""
     return np.concatenate([finish(sums(rows)) for _, rows in blocks], axis=1)
@@ -235,5 +267,4 @@ BIAS_TYPES = {
     TensorType.FLOAT32: (TensorType.FLOAT32,),
     TensorType.UINT8: (TensorType.INT32,),
     TensorType.INT8: (TensorType.INT32,),
-    TensorType.INT16: (TensorType.INT32, TensorType.INT64),
 }

@@ -15,6 +15,7 @@ from refinfer.kernels import (
     concatenate,
     control_flow,
     conv,
+    conv_3d,
     cumsum,
     decode,
     detection_postprocess,
@@ -233,6 +234,8 @@ class Dialect:
 
 
 SHARED: dict[BuiltinOperator, Compute] = {
+    BuiltinOperator.CONV_2D: conv.COMPUTE_CONV_2D,
+    BuiltinOperator.DEPTHWISE_CONV_2D: conv.COMPUTE_DEPTHWISE_CONV_2D,
     BuiltinOperator.FULLY_CONNECTED: fully_connected.COMPUTE_FULLY_CONNECTED,
     BuiltinOperator.DIV: binary.COMPUTE_DIV,
     BuiltinOperator.MAXIMUM: binary.COMPUTE_MAXIMUM,
@@ -249,8 +252,11 @@ ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD,
     BuiltinOperator.MUL: binary.COMPUTE_MUL,
     BuiltinOperator.SUB: binary.COMPUTE_SUB,
+    BuiltinOperator.TRANSPOSE_CONV: transpose_conv.COMPUTE_TRANSPOSE_CONV,
     BuiltinOperator.POW: binary.COMPUTE_POW,
     BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE,
+    BuiltinOperator.CONV_3D: conv_3d.COMPUTE_CONV_3D,
+    BuiltinOperator.CONV_3D_TRANSPOSE: conv_3d.COMPUTE_CONV_3D_TRANSPOSE,
     BuiltinOperator.ATAN2: binary.COMPUTE_ATAN2,
     BuiltinOperator.BITWISE_XOR: binary.COMPUTE_BITWISE_XOR,
     BuiltinOperator.RIGHT_SHIFT: binary.COMPUTE_RIGHT_SHIFT,
@@ -259,6 +265,7 @@ ONLY_TFLM: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD_RESCALING,
     BuiltinOperator.MUL: binary.COMPUTE_MUL_QUANTIZED,
     BuiltinOperator.SUB: binary.COMPUTE_SUB_RESCALING,
+    BuiltinOperator.TRANSPOSE_CONV: transpose_conv.COMPUTE_TRANSPOSE_CONV_AS_DECLARED,
     BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE,
 }
 """What the dialects compute in different ways."""

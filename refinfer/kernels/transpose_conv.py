@@ -1,30 +1,59 @@
 """TRANSPOSE_CONV.
 
-Source: tensorflow/lite/micro/kernels/transpose_conv.cc. Its input 0 is the output's shape, which TFLM ignores.
+Sources: tensorflow/lite/micro/kernels/transpose_conv.cc, tensorflow/lite/kernels/transpose_conv.cc,
+tensorflow/lite/kernels/internal/reference/transpose_conv.h and integer_ops/transpose_conv.h. Its input 0 is the
+output's shape, which TFLM ignores: there, the output is as the file says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import (
     in_compression_builds,
     input_at,
+    integers,
     optional_input,
     options_of,
     output_at,
     require_in_debug,
     require_same_type,
+    require_type,
 )
-from refinfer.kernels.conv import HYBRID, per_channel_arrays, require_images, require_scales
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
+from refinfer.kernels.conv import HYBRID, arithmetic, per_channel_arrays, require_images, require_scales
+from refinfer.kernels.convolution import (
+    Operands,
+    Start,
+    centred,
+    filter_scales,
+    finish_float,
+    fold_16x8,
+    fold_int8,
+    fold_uint8,
+    in_blocks,
+    require_operands,
+    require_steps,
+    rows_at_a_time,
+    scatter_in_order,
+)
 from refinfer.kernels.kernel import Decompressed, Kernel, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT16, INT32, POINTER, UINT8, Build, struct
+from refinfer.kernels.lazy import np
 from refinfer.kernels.quantization import require_convolution_quantization
+from refinfer.kernels.window import Windows, overlap, windows
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import TransposeConvOptions
 
-FILTER, INPUT, BIAS = 1, 2, 3
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+    from refinfer.kernels.convolution import Finish
+
+SHAPE, FILTER, INPUT, BIAS = 0, 1, 2, 3
 CHANNEL_AXIS = 0  # of the filter, OHWI
 
 TRANSPOSE_CONV_PARAMS = struct(
@@ -112,6 +141,138 @@ def invoke(node: Node) -> None:
     require(known, f"Type {x.type.name} not supported.", x)
 
 
+Begin = Callable[["Array", "Array", "Array | None"], "tuple[Callable[[Sequence[Windows]], Array], Finish]"]
+"""From input, filter and bias to the sums of products over a grid of windows, and to what becomes of them."""
+
+
+def fold(node: Node, host: Host) -> Evaluate:
+    """The output's shape is an input."""
+    p = operands(node)
+    require_operands(p, rank=4, int16_bias=(TensorType.INT32, TensorType.INT64))
+    require_type(input_at(node, SHAPE), TensorType.INT32)
+    evaluate = fold_arithmetic(node, p)
+
+    def evaluate_in_shape(shape: Array, weights: Array, x: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        return (evaluate(tuple(shape.tolist()), weights, x, bias),)
+
+    return evaluate_in_shape
+
+
+def fold_as_declared(node: Node, host: Host) -> Evaluate:
+    """The output has the shape that the file gives it, and the accumulators of int16 are always of 64 bits."""
+    p = operands(node)._replace(bias_type=TensorType.INT64)
+    require_operands(p, rank=4, int16_bias=(TensorType.INT16, TensorType.INT64))
+    evaluate = fold_arithmetic(node, p)
+
+    def evaluate_in_shape(shape: Array, weights: Array, x: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        return (evaluate(p.y.shape, weights, x, bias),)
+
+    return evaluate_in_shape
+
+
+def operands(node: Node) -> Operands:
+    """The node's tensors, as its Prepare finds them."""
+    require(len(node.inputs) in (3, 4), f"{len(node.inputs)} inputs; it takes 3 or 4")
+    require(len(node.outputs) == 1, f"{len(node.outputs)} outputs; it gives 1")
+    options = options_of(node, TransposeConvOptions)
+    return Operands(
+        x=input_at(node, INPUT),
+        weights=input_at(node, FILTER),
+        bias=optional_input(node, BIAS),
+        y=output_at(node, 0),
+        channel_axis=CHANNEL_AXIS,
+        activation=options.fused_activation_function,
+        bias_type=options.quantized_bias_type,
+    )
+
+
+def fold_arithmetic(node: Node, p: Operands) -> Callable[[Shape, Array, Array, Array | None], Array]:
+    """Each pixel of the input adds its products with the filter to a window of the output."""
+    options = options_of(node, TransposeConvOptions)
+    require_steps(options.stride_h, options.stride_w)
+    depth, channels = p.weights.shape[3], p.x.shape[3]
+    require(depth == channels, f"filters of {depth} channels for an input of {channels}", p.weights)
+    begin = arithmetic(p, ARITHMETIC)
+
+    def evaluate(shape: Shape, weights: Array, x: Array, bias: Array | None) -> Array:
+        rows, columns = window_grid(options, shape, weights.shape)
+        require_windows(x.shape, weights.shape, shape, (rows, columns))
+        sums, finish = begin(x, weights, bias)
+        blocks = rows.crops(rows_at_a_time(len(x) * columns.size * len(weights)))
+        return in_blocks(blocks, finish, lambda rows: sums((rows, columns)))
+
+    return evaluate
+
+
+def require_windows(x: Shape, weights: Shape, y: Shape, grid: Sequence[Windows]) -> None:
+    """The output must have a window for each pixel of the input, and a channel for each filter."""
+    expected = (x[0], *(axis.number for axis in grid), weights[CHANNEL_AXIS])
+    found = (y[0], *x[1:-1], y[-1])
+    require(found == expected, f"an output of {y} takes windows {expected[1:-1]}; the input is {x}")
+
+
+def window_grid(options: TransposeConvOptions, output: Shape, weights: Shape) -> tuple[Windows, Windows]:
+    """The windows of the output that pixels of the input add to."""
+    require(len(output) == 4, f"output shape {output}; it must have 4 dimensions")
+    rows = windows(options.padding, output[1], weights[1], options.stride_h)
+    return rows, windows(options.padding, output[2], weights[2], options.stride_w)
+
+
+def exactly(start: Start) -> Begin:
+    """Integers may be added in any order."""
+
+    def begin(x: Array, weights: Array, bias: Array | None) -> tuple[Callable[[Sequence[Windows]], Array], Finish]:
+        images, filters, finish = start(x, weights, bias)
+        return lambda grid: exact_sums(images, filters, grid), finish
+
+    return begin
+
+
+def exact_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+    """sum[b, y', x', o] = sum over y, x, c of images[b, y, x, c] * filters[o, fy, fx, c] whose tap fy, fx is there"""
+    outputs, *taps, _ = filters.shape
+    filters = np.moveaxis(filters, 0, -1)
+    sums = np.zeros((len(images), *(axis.size for axis in grid), outputs), images.dtype)
+    for tap in product(*map(range, taps)):
+        here, there = overlap(grid, tap)
+        sums[there] += images[here] @ filters[tap]
+    return sums
+
+
+def fold_in_order(p: Operands) -> Begin:
+    """float32, added in the order of C's loops over the input."""
+
+    def begin(x: Array, weights: Array, bias: Array | None) -> tuple[Callable[[Sequence[Windows]], Array], Finish]:
+        filters = np.ascontiguousarray(np.moveaxis(weights, 0, -1))
+        return lambda grid: scatter_in_order(x, filters, grid), partial(finish_float, p.activation, bias)
+
+    return begin
+
+
+def fold_hybrid(p: Operands) -> Begin:
+    """Every single product is scaled, and added in order [reference/transpose_conv.h: HybridTransposeConv]."""
+    channel_scales = np.array(filter_scales(p), np.float32)
+
+    def begin(x: Array, weights: Array, bias: Array | None) -> tuple[Callable[[Sequence[Windows]], Array], Finish]:
+        images, scales = centred(x)
+        images, filters = images.astype(np.float32), np.moveaxis(weights, 0, -1).astype(np.float32)
+        factors = channel_scales, scales.reshape(-1, 1, 1, 1)
+        return lambda grid: scatter_in_order(images, filters, grid, factors), partial(finish_float, p.activation, bias)
+
+    return begin
+
+
+def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
+    """The value of the first input, if the file holds it."""
+    tensor = input_at(node, SHAPE)
+    return None if tensor.data is None else [integers(tensor, TensorType.INT32)]
+
+
+def shape_as_declared(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """The output's shape is the one in the file."""
+    return [output_at(node, 0).shape]
+
+
 ACCUMULATOR_BYTES = {TensorType.INT8: 4, TensorType.INT16: 8}
 
 TRANSPOSE_CONV = Kernel(
@@ -119,4 +280,17 @@ TRANSPOSE_CONV = Kernel(
     prepare=prepare,
     invoke=invoke,
     parameters=TRANSPOSE_CONV_PARAMS,
+)
+
+ARITHMETIC: dict[tuple[TensorType, TensorType], Callable[[Operands], Begin]] = {
+    (TensorType.FLOAT32, TensorType.FLOAT32): fold_in_order,
+    (TensorType.FLOAT32, TensorType.INT8): fold_hybrid,
+    (TensorType.UINT8, TensorType.UINT8): lambda p: exactly(fold_uint8(p)),
+    (TensorType.INT8, TensorType.INT8): lambda p: exactly(fold_int8(p)),
+    (TensorType.INT16, TensorType.INT8): lambda p: exactly(fold_16x8(p)),
+}
+
+COMPUTE_TRANSPOSE_CONV = Compute(fold=fold, shape=shape, types=frozenset({TensorType.INT32}), version=5)
+COMPUTE_TRANSPOSE_CONV_AS_DECLARED = Compute(
+    fold=fold_as_declared, shape=shape_as_declared, types=frozenset(TensorType), version=5
 )

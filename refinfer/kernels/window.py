@@ -6,7 +6,7 @@ padding, which every kernel leaves out of its sums. Source: tensorflow/lite/kern
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from refinfer.schema.enums import Padding
@@ -42,6 +42,18 @@ class Windows(NamedTuple):
         for first in range(0, max(1, self.size), size):
             end = min(first + size, self.size)
             yield slice(first, end), self._replace(size=end - first, before=self.before + first)
+
+
+Index = tuple[slice, ...]
+
+
+def overlap(grid: Sequence[Windows], taps: Sequence[int]) -> tuple[Index, Index]:
+    """Along several axes: the windows whose tap falls into the image, and the cells that it falls on.
+
+    Both index an array whose first axis is that of the images.
+    """
+    inside = [axis.inside(tap) for axis, tap in zip(grid, taps, strict=True)]
+    return (slice(None), *(each for each, _ in inside)), (slice(None), *(each for _, each in inside))
 
 
 def windows(padding: Padding, size: int, length: int, stride: int, dilation: int = 1) -> Windows:

@@ -31,6 +31,7 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.fixedpoint import (
+    bit_length,
     clamp,
     divide_by_power_of_two,
     doubling_high_mul,
@@ -544,11 +545,6 @@ def evaluate_div(p: Product, a: Array, b: Array) -> Array:
     quotient = doubling_high_mul(dividend << headroom, reciprocal)
     scaled = divide_as_x86(doubling_high_mul(quotient, p.multiplier), (digits - 1) + headroom - p.shift)
     return clamp(wrap_int32(scaled + p.output_offset), p.low, p.high, a.dtype)
-
-
-def bit_length(x: Array) -> Array:
-    """How many binary digits each has; of 0, none."""
-    return np.frexp(x.astype(np.float64))[1].astype(np.int64)
 
 
 def leading_sign_bits(x: Array) -> Array:

@@ -80,6 +80,11 @@ def scale_int64(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
     return (x * reduced + (np.int64(1) << (total - 1))) >> total
 
 
+def bit_length(x: Array) -> Array:
+    """How many binary digits each has; of 0, none."""
+    return np.frexp(x.astype(np.float64))[1].astype(np.int64)
+
+
 def wrap_int32(x: Array) -> Array:
     """What is left of an int64 when C stores it in an int32."""
     return x.astype(np.int32).astype(np.int64)

@@ -236,13 +236,25 @@ class Dialect:
 SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.CONV_2D: conv.COMPUTE_CONV_2D,
     BuiltinOperator.DEPTHWISE_CONV_2D: conv.COMPUTE_DEPTHWISE_CONV_2D,
+    BuiltinOperator.FLOOR: unary.COMPUTE_FLOOR,
     BuiltinOperator.FULLY_CONNECTED: fully_connected.COMPUTE_FULLY_CONNECTED,
     BuiltinOperator.DIV: binary.COMPUTE_DIV,
+    BuiltinOperator.EXP: unary.COMPUTE_EXP,
     BuiltinOperator.MAXIMUM: binary.COMPUTE_MAXIMUM,
     BuiltinOperator.MINIMUM: binary.COMPUTE_MINIMUM,
+    BuiltinOperator.NEG: unary.COMPUTE_NEG,
+    BuiltinOperator.SIN: unary.COMPUTE_SIN,
+    BuiltinOperator.LOG: unary.COMPUTE_LOG,
+    BuiltinOperator.SQRT: unary.COMPUTE_SQRT,
     BuiltinOperator.FLOOR_DIV: binary.COMPUTE_FLOOR_DIV,
+    BuiltinOperator.SQUARE: unary.COMPUTE_SQUARE,
+    BuiltinOperator.ZEROS_LIKE: unary.COMPUTE_ZEROS_LIKE,
     BuiltinOperator.FLOOR_MOD: binary.COMPUTE_FLOOR_MOD,
+    BuiltinOperator.ABS: unary.COMPUTE_ABS,
+    BuiltinOperator.CEIL: unary.COMPUTE_CEIL,
     BuiltinOperator.ADD_N: binary.COMPUTE_ADD_N,
+    BuiltinOperator.COS: unary.COMPUTE_COS,
+    BuiltinOperator.ROUND: unary.COMPUTE_ROUND,
 }
 """What all dialects compute alike, but for the functions in their Numerics."""
 
@@ -253,11 +265,16 @@ ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.MUL: binary.COMPUTE_MUL,
     BuiltinOperator.SUB: binary.COMPUTE_SUB,
     BuiltinOperator.TRANSPOSE_CONV: transpose_conv.COMPUTE_TRANSPOSE_CONV,
+    BuiltinOperator.RSQRT: unary.COMPUTE_RSQRT_BY_TABLE,
     BuiltinOperator.POW: binary.COMPUTE_POW,
     BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE,
     BuiltinOperator.CONV_3D: conv_3d.COMPUTE_CONV_3D,
+    BuiltinOperator.IMAG: unary.COMPUTE_IMAG,
+    BuiltinOperator.REAL: unary.COMPUTE_REAL,
+    BuiltinOperator.COMPLEX_ABS: unary.COMPUTE_COMPLEX_ABS,
     BuiltinOperator.CONV_3D_TRANSPOSE: conv_3d.COMPUTE_CONV_3D_TRANSPOSE,
     BuiltinOperator.ATAN2: binary.COMPUTE_ATAN2,
+    BuiltinOperator.SIGN: unary.COMPUTE_SIGN,
     BuiltinOperator.BITWISE_XOR: binary.COMPUTE_BITWISE_XOR,
     BuiltinOperator.RIGHT_SHIFT: binary.COMPUTE_RIGHT_SHIFT,
 }
@@ -266,6 +283,7 @@ ONLY_TFLM: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.MUL: binary.COMPUTE_MUL_QUANTIZED,
     BuiltinOperator.SUB: binary.COMPUTE_SUB_RESCALING,
     BuiltinOperator.TRANSPOSE_CONV: transpose_conv.COMPUTE_TRANSPOSE_CONV_AS_DECLARED,
+    BuiltinOperator.RSQRT: unary.COMPUTE_RSQRT,
     BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE,
 }
 """What the dialects compute in different ways."""

@@ -1,11 +1,13 @@
 """AVERAGE_POOL_2D, MAX_POOL_2D and L2_POOL_2D.
 
-Sources: tensorflow/lite/micro/kernels/pooling.h, pooling_common.cc, pooling.cc, l2_pool_2d.cc.
+Sources: tensorflow/lite/micro/kernels/pooling.h, pooling_common.cc, pooling.cc, l2_pool_2d.cc; of the arithmetic
+tensorflow/lite/kernels/internal/reference/pooling.h and integer_ops/pooling.h.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import (
     PADDING_VALUES,
@@ -20,12 +22,19 @@ from refinfer.kernels.common import (
     require_type,
     writable_dims,
 )
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
+from refinfer.kernels.fixedpoint import clamp
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
-from refinfer.kernels.quantization import require_zero_point
-from refinfer.schema.enums import Padding, TensorType
+from refinfer.kernels.lazy import np
+from refinfer.kernels.quantization import activate, activation_range, require_activation_range, require_zero_point
+from refinfer.kernels.window import Windows, output_size, windows
+from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import Pool2DOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
 
 MAX_SCALE_DIFFERENCE = 1e-6  # between input and output: pooling does not rescale
 
@@ -73,17 +82,103 @@ def prepare_l2_pool(node: Node, build: Build) -> Iterator[Request]:
     require_type(x, TensorType.FLOAT32)
     pool = options_of(node, Pool2DOptions)
     batches, height, width, channels = x.shape
-    rows = windows(pool.padding, height, pool.filter_height, pool.stride_h)
-    columns = windows(pool.padding, width, pool.filter_width, pool.stride_w)
+    rows = output_size(pool.padding, height, pool.filter_height, pool.stride_h)
+    columns = output_size(pool.padding, width, pool.filter_width, pool.stride_w)
     yield from writable_dims(y, (batches, rows, columns, channels))
 
 
-def windows(padding: Padding, size: int, length: int, stride: int) -> int:
-    """How many windows of `length` fit into `size`, 0 if that makes no sense [padding.h: ComputeOutSizeChecked]."""
-    if length <= 0 or stride <= 0:
-        return 0
-    starts = size if padding == Padding.SAME else size - length + 1
-    return max(0, (starts + stride - 1) // stride)
+Pooled = Callable[["Array", Windows, Windows], "Array"]
+"""An image and the windows along its rows and columns → a value for each window and channel."""
+
+
+def fold(pooled: Pooled) -> Callable[[Node, Host], Evaluate]:
+    """Pool, and apply the fused activation."""
+
+    def fold_pool(node: Node, host: Host) -> Evaluate:
+        require_arity(node, 1, 1)
+        x, y = input_at(node, 0), output_at(node, 0)
+        require_rank(x, 4)
+        require_same_type(x, y)
+        pool = options_of(node, Pool2DOptions)
+        require(min(pool.stride_h, pool.stride_w) > 0, f"strides {pool.stride_h} and {pool.stride_w}")
+        activated = activation_of(node)
+
+        def evaluate(x: Array) -> tuple[Array, ...]:
+            rows = windows(pool.padding, x.shape[1], pool.filter_height, pool.stride_h)
+            columns = windows(pool.padding, x.shape[2], pool.filter_width, pool.stride_w)
+            with np.errstate(all="ignore"):
+                return (activated(pooled(x, rows, columns)),)
+
+        return evaluate
+
+    return fold_pool
+
+
+def activation_of(node: Node) -> Callable[[Array], Array]:
+    """The fused activation, in the scale of the output."""
+    y, activation = output_at(node, 0), options_of(node, Pool2DOptions).fused_activation_function
+    if y.type == TensorType.FLOAT32:
+        return lambda x: activate(x, activation)
+    require_activation_range(y, activation)
+    low, high = activation_range(y, activation)
+    return lambda x: clamp(x, low, high, x.dtype)
+
+
+def average(x: Array, rows: Windows, columns: Windows) -> Array:
+    """y = (sum of the cells of the window that lie inside the image) / (their number)
+
+    Quotients of integers are rounded, ties away from zero.
+    """
+    count = cells_inside(rows, columns)
+    if x.dtype.kind == "f":
+        return summed(x, rows, columns) / count.astype(x.dtype)
+    total = summed(x.astype(np.int32), rows, columns).astype(np.int64)
+    return (np.sign(total) * ((np.abs(total) + count // 2) // count)).astype(x.dtype)
+
+
+def maximum(x: Array, rows: Windows, columns: Windows) -> Array:
+    """y = the largest of the cells inside the image, but no less than the least finite number; NaN is passed over."""
+    least = np.finfo(x.dtype).min if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    y = np.full((x.shape[0], rows.number, columns.number, x.shape[3]), least, x.dtype)
+    for where, cells in taps(x, rows, columns):
+        y[where] = np.where(y[where] < cells, cells, y[where])
+    return y
+
+
+def root_mean_square(x: Array, rows: Windows, columns: Windows) -> Array:
+    """y = sqrt((sum of the squares of the cells inside the image) / (their number))"""
+    return np.sqrt(summed(x * x, rows, columns) / cells_inside(rows, columns).astype(x.dtype))
+
+
+def summed(x: Array, rows: Windows, columns: Windows) -> Array:
+    """The sum of each window in the type of x, in the order in which the cells are stored."""
+    total = np.zeros((x.shape[0], rows.number, columns.number, x.shape[3]), x.dtype)
+    for where, cells in taps(x, rows, columns):
+        total[where] += cells
+    return total
+
+
+def cells_inside(rows: Windows, columns: Windows) -> Array:
+    """How many cells of each window lie inside the image, whatever the channel."""
+    return summed(np.ones((1, rows.size, columns.size, 1), np.int64), rows, columns)
+
+
+def taps(x: Array, rows: Windows, columns: Windows) -> Iterator[tuple[tuple[slice, ...], Array]]:
+    """Row by row, for each tap: in which windows it falls into the image, and on which cells."""
+    for row in range(rows.length):
+        where_y, y = rows.inside(row)
+        for column in range(columns.length):
+            where_x, x_ = columns.inside(column)
+            yield (slice(None), where_y, where_x), x[:, y, x_]
+
+
+def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """As many rows and columns as there are windows."""
+    pool = options_of(node, Pool2DOptions)
+    batches, height, width, channels = shapes[0]
+    rows = output_size(pool.padding, height, pool.filter_height, pool.stride_h)
+    columns = output_size(pool.padding, width, pool.filter_width, pool.stride_w)
+    return [(batches, rows, columns, channels)]
 
 
 POOL_INIT = op_data(OP_DATA_POOLING, "pooling.cc: PoolInit")
@@ -91,3 +186,9 @@ POOL_INIT = op_data(OP_DATA_POOLING, "pooling.cc: PoolInit")
 AVERAGE_POOL_2D = Kernel(init=POOL_INIT, prepare=prepare_pool, parameters=POOL_PARAMS)
 MAX_POOL_2D = Kernel(init=POOL_INIT, prepare=prepare_pool, parameters=POOL_PARAMS)
 L2_POOL_2D = Kernel(prepare=prepare_l2_pool, parameters=POOL_PARAMS)
+
+QUANTIZED = frozenset({TensorType.UINT8, TensorType.INT8, TensorType.INT16})
+
+COMPUTE_AVERAGE_POOL_2D = Compute(fold=fold(average), shape=shape, types=QUANTIZED | {TensorType.FLOAT32}, version=3)
+COMPUTE_MAX_POOL_2D = Compute(fold=fold(maximum), shape=shape, types=QUANTIZED | {TensorType.FLOAT32}, version=3)
+COMPUTE_L2_POOL_2D = Compute(fold=fold(root_mean_square), shape=shape, types=frozenset({TensorType.FLOAT32}), version=1)

@@ -234,10 +234,13 @@ class Dialect:
 
 
 SHARED: dict[BuiltinOperator, Compute] = {
+    BuiltinOperator.AVERAGE_POOL_2D: pool.COMPUTE_AVERAGE_POOL_2D,
     BuiltinOperator.CONV_2D: conv.COMPUTE_CONV_2D,
     BuiltinOperator.DEPTHWISE_CONV_2D: conv.COMPUTE_DEPTHWISE_CONV_2D,
     BuiltinOperator.FLOOR: unary.COMPUTE_FLOOR,
     BuiltinOperator.FULLY_CONNECTED: fully_connected.COMPUTE_FULLY_CONNECTED,
+    BuiltinOperator.L2_POOL_2D: pool.COMPUTE_L2_POOL_2D,
+    BuiltinOperator.MAX_POOL_2D: pool.COMPUTE_MAX_POOL_2D,
     BuiltinOperator.DIV: binary.COMPUTE_DIV,
     BuiltinOperator.EXP: unary.COMPUTE_EXP,
     BuiltinOperator.MAXIMUM: binary.COMPUTE_MAXIMUM,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refinfer.kernels.kernel import Persistent, Reshaped
-from refinfer.kernels.pool import windows
+from refinfer.kernels.window import output_size
 from refinfer.schema.enums import BuiltinOperator, Padding, TensorType
 from refinfer.schema.options import Pool2DOptions
 from tests.kernels.nodes import FLOAT32, INT8, node, prepared, refused, tensor
@@ -17,8 +17,8 @@ sizes = st.integers(1, 40)
 @given(sizes, sizes, sizes)
 def test_as_many_windows_fit_as_can_be_laid_down(size: int, length: int, stride: int) -> None:
     starts = range(0, size, stride)
-    assert windows(Padding.SAME, size, length, stride) == len(starts)
-    assert windows(Padding.VALID, size, length, stride) == sum(start + length <= size for start in starts)
+    assert output_size(Padding.SAME, size, length, stride) == len(starts)
+    assert output_size(Padding.VALID, size, length, stride) == sum(start + length <= size for start in starts)
 
 
 def test_l2_pool_keeps_the_outputs_shape_and_works_it_out_itself() -> None:

@@ -4,8 +4,7 @@ A fixed-point number is an integer of `bits` (32 or 16) that stands for ``raw * 
 is the sign, `integer_bits` stand before the point and the others behind it. "Q0" has none before it and spans -1 to 1.
 All arrays are int64 and hold what C would hold in an int of that width.
 
-Sources: gemmlowp fixedpoint/fixedpoint.h; kernels/internal/common.h: sigmoid_table_uint16 and
-GetInvSqrtQuantizedMultiplierExp;
+Sources: gemmlowp fixedpoint/fixedpoint.h; kernels/internal/common.h: sigmoid_table_uint16;
 kernels/internal/reference/integer_ops/{logistic,tanh}.h (LiteRT and TFLM share them).
 """
 
@@ -35,8 +34,6 @@ EXP_OF_MINUS_AN_EIGHTH = 1895147668  # Q0 of 32 bits
 ONE_THIRD = 715827883  # Q0 of 32 bits
 FORTY_EIGHT_SEVENTEENTHS = 1515870810  # Q2 of 32 bits
 MINUS_THIRTY_TWO_SEVENTEENTHS = -1010580540  # Q2 of 32 bits
-THREE_HALVES = (1 << 28) + (1 << 27)  # Q3 of 32 bits
-HALF_SQRT_2 = 1518500250  # Q0 of 32 bits
 
 TABLE_STEP = 1 / 24
 TABLE_SIZE = 256
@@ -108,27 +105,6 @@ def two_over_one_plus_x(x: Array, bits: int) -> Array:
     for _ in range(3):
         y = y + saturate(multiply(y, one - multiply(denominator, y, bits), bits) << 2, bits)
     return y
-
-
-def inverse_sqrt(x: Array) -> tuple[Array, Array]:
-    """``m`` and ``shift`` of 1 / sqrt(x) = m * 2**(shift - 31) for integers x > 0 of 32 bits.
-
-    Five steps of Newton's method from 1, y = y * 3/2 - y**3 * x/2, all in Q3. What is below 2 counts as 1.
-    [GetInvSqrtQuantizedMultiplierExp, with the shift to the left]
-    """
-    is_one = x <= 1
-    x = np.where(is_one, 2, x)
-    is_large = x >= 1 << 29
-    x = np.where(is_large, x >> 2, x)
-    pairs = (31 - np.frexp(x)[1].astype(np.int64)) // 2 - 1
-    shift = pairs - 11 - is_large
-    half = divide_by_power_of_two((x << 2 * pairs) >> 1, 1)
-    y = np.full_like(x, 1 << 28)
-    for _ in range(5):
-        cube = saturate(multiply(multiply(y, y), y) << 6, 32)
-        y = saturate((multiply(y, THREE_HALVES) - multiply(half, cube)) << 3, 32)
-    y = wrap_int32(multiply(y, HALF_SQRT_2) << np.maximum(shift, 0))
-    return np.where(is_one, largest(32), y), np.where(is_one, 0, np.minimum(shift, 0))
 
 
 def multiply(a: Array, b: Array | int, bits: int = 32) -> Array:

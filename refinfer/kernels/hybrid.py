@@ -32,12 +32,13 @@ def quantize_asymmetric(rows: Array) -> tuple[Array, Array, Array]:
     """int8 rows, the scale and the zero point (int32) of each: x = scale * (q - zero_point).
 
     The range of a row includes 0, and is stretched over all 256 steps; the zero point is measured from that end of it
-    where it is computed with the smaller error [PortableAsymmetricQuantizeFloats]. A row of zeros has the scale 1.
+    where it is computed with the smaller error. The ends are subtracted in float32, and all that follows is in double,
+    up to the scale and its inverse [PortableAsymmetricQuantizeFloats, as built into ai-edge-litert 2.3.0; newer sources
+    subtract in double]. A row of zeros has the scale 1.
     """
-    low = np.min(rows, axis=1, initial=0).astype(np.float64)
-    high = np.max(rows, axis=1, initial=0).astype(np.float64)
+    low, high = np.min(rows, axis=1, initial=0), np.max(rows, axis=1, initial=0)
     is_zero = low == high
-    exact_scale = np.where(is_zero, 1, (high - low) / 255)
+    exact_scale = np.where(is_zero, 1, (high - low).astype(np.float64) / 255)
     from_low, from_high = low / exact_scale, high / exact_scale
     low_is_closer = 128 + np.abs(from_low) < 127 + np.abs(from_high)
     zero_point = np.where(is_zero, 0, round_away(np.where(low_is_closer, -128 - from_low, 127 - from_high)))

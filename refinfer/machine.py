@@ -59,13 +59,14 @@ class Machine:
         values = self.constants(index)
         for tensor, array in zip(subgraph.inputs, inputs, strict=True):
             values[tensor.index] = array
-        for step in self._programs[index]:
-            arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
-            results = step.evaluate(*arguments)
-            for place, result in zip(step.outputs, results, strict=True):
-                values[place] = result
-            if self.watch is not None:
-                self.watch(step.node, arguments, results)
+        with np.errstate(all="ignore"):  # infinities and NaN are results like any other
+            for step in self._programs[index]:
+                arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
+                results = step.evaluate(*arguments)
+                for place, result in zip(step.outputs, results, strict=True):
+                    values[place] = result
+                if self.watch is not None:
+                    self.watch(step.node, arguments, results)
         return values
 
     def call(self, index: int, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -146,7 +147,15 @@ def _present(array: Array | None, tensor: Tensor) -> Array:
 
 
 def _constants(subgraph: Subgraph) -> list[Array | None]:
-    return [constant(tensor) for tensor in subgraph.tensors]
+    return [_constant(tensor) for tensor in subgraph.tensors]
+
+
+def _constant(tensor: Tensor) -> Array | None:
+    try:
+        return constant(tensor)
+    except Refusal as refusal:
+        place = f"tensor {tensor.index} ({tensor.name!r}) of subgraph {tensor.subgraph}"
+        raise UnsupportedNode(f"{place}: {refusal.reason}") from None
 
 
 def _variables(subgraph: Subgraph) -> dict[int, Array]:

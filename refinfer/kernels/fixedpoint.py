@@ -69,15 +69,27 @@ def divide_by_power_of_two(x: Array, exponent: Array | int) -> Array:
     return (x + half - ((x < 0) & (half > 0))) >> exponent
 
 
+def divide_as_x86(x: Array, exponent: Array | int) -> Array:
+    """``x / 2**exponent``, ties away from zero, as x86 does it where C leaves it open: beyond 0 to 31.
+
+    There, gemmlowp's RoundingDivideByPOT shifts an int32 by the exponent modulo 32, and 1 modulo 64.
+    """
+    mask = wrap_int32(~(np.int64(-1) << (exponent & 63)))
+    remainder, threshold = x & mask, (mask >> 1) + (x < 0)
+    return wrap_int32((x >> (exponent & 31)) + (remainder > threshold))
+
+
 def scale_int64(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
     """``x * m * 2**(shift - 31)`` of an int64 accumulator, with m cut to 16 bits [the int64 overload].
 
+    A result that does not fit an int32 wraps. C leaves open what a multiplier of 2**15 and more does, which asks to be
+    shifted by less than nothing; an x86-64 then shifts by that count modulo 64.
     Source: MultiplyByQuantizedMultiplier(int64_t, int32_t, int).
     """
     multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
     reduced = np.where(multiplier < 0x7FFF0000, (multiplier + 2**15) >> 16, 0x7FFF)
     total = 15 - shift
-    return (x * reduced + (np.int64(1) << (total - 1))) >> total
+    return wrap_int32((x * reduced + (np.int64(1) << (total - 1 & 63))) >> (total & 63))
 
 
 def bit_length(x: Array) -> Array:

@@ -1,6 +1,7 @@
 """Hybrid operators: float activations are quantized on the fly, to be multiplied with int8 weights.
 
 Each row (batch, image) has a scale and a zero point of its own, so that its largest value is used to the full.
+What becomes of a row with an infinity or a NaN is not promised.
 Source: tensorflow/lite/kernels/internal/reference/portable_tensor_utils.cc.
 """
 
@@ -32,9 +33,9 @@ def quantize_asymmetric(rows: Array) -> tuple[Array, Array, Array]:
     """int8 rows, the scale and the zero point (int32) of each: x = scale * (q - zero_point).
 
     The range of a row includes 0, and is stretched over all 256 steps; the zero point is measured from that end of it
-    where it is computed with the smaller error. The ends are subtracted in float32, and all that follows is in double,
-    up to the scale and its inverse [PortableAsymmetricQuantizeFloats, as built into ai-edge-litert 2.3.0; newer sources
-    subtract in double]. A row of zeros has the scale 1.
+    where it is computed with the smaller error [PortableAsymmetricQuantizeFloats]. A row of zeros has the scale 1. What
+    is float and what double here, and that the zero point is added after the rounding, has been found out from the
+    official package: its source of August 2026 differs.
     """
     low, high = np.min(rows, axis=1, initial=0), np.max(rows, axis=1, initial=0)
     is_zero = low == high
@@ -44,5 +45,5 @@ def quantize_asymmetric(rows: Array) -> tuple[Array, Array, Array]:
     zero_point = np.where(is_zero, 0, round_away(np.where(low_is_closer, -128 - from_low, 127 - from_high)))
     zero_point = np.clip(zero_point, -128, 127).astype(np.int32)
     scale = exact_scale.astype(np.float32)
-    q = round_away(zero_point.astype(np.float32)[:, None] + rows * (np.float32(1) / scale)[:, None])
+    q = round_away(rows * (np.float32(1) / scale)[:, None]) + zero_point.astype(np.float32)[:, None]
     return np.clip(q, -128, 127).astype(np.int8), scale, zero_point

@@ -43,6 +43,8 @@ from refinfer.kernels.kernel import Kernel
 from refinfer.kernels.layout import Abi, Build
 from refinfer.kernels.numerics import (
     Numerics,
+    as_double,
+    as_float,
     in_fixed_point,
     in_fixed_point_of_16_bits,
     in_floating_point,
@@ -241,7 +243,9 @@ SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.FULLY_CONNECTED: fully_connected.COMPUTE_FULLY_CONNECTED,
     BuiltinOperator.L2_POOL_2D: pool.COMPUTE_L2_POOL_2D,
     BuiltinOperator.MAX_POOL_2D: pool.COMPUTE_MAX_POOL_2D,
+    BuiltinOperator.TRANSPOSE: shape.COMPUTE_TRANSPOSE,
     BuiltinOperator.DIV: binary.COMPUTE_DIV,
+    BuiltinOperator.SQUEEZE: shape.COMPUTE_SQUEEZE,
     BuiltinOperator.EXP: unary.COMPUTE_EXP,
     BuiltinOperator.MAXIMUM: binary.COMPUTE_MAXIMUM,
     BuiltinOperator.MINIMUM: binary.COMPUTE_MINIMUM,
@@ -258,6 +262,7 @@ SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD_N: binary.COMPUTE_ADD_N,
     BuiltinOperator.COS: unary.COMPUTE_COS,
     BuiltinOperator.ROUND: unary.COMPUTE_ROUND,
+    BuiltinOperator.BROADCAST_ARGS: shape.COMPUTE_BROADCAST_ARGS,
 }
 """What all dialects compute alike, but for the functions in their Numerics."""
 
@@ -266,11 +271,17 @@ SHARED_CUSTOM: dict[str, Compute] = {}
 ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD,
     BuiltinOperator.MUL: binary.COMPUTE_MUL,
+    BuiltinOperator.RESHAPE: shape.COMPUTE_RESHAPE,
     BuiltinOperator.SUB: binary.COMPUTE_SUB,
     BuiltinOperator.TRANSPOSE_CONV: transpose_conv.COMPUTE_TRANSPOSE_CONV,
+    BuiltinOperator.EXPAND_DIMS: shape.COMPUTE_EXPAND_DIMS_KEEPING_SCALES,
     BuiltinOperator.RSQRT: unary.COMPUTE_RSQRT_BY_TABLE,
+    BuiltinOperator.SHAPE: shape.COMPUTE_SHAPE,
     BuiltinOperator.POW: binary.COMPUTE_POW,
+    BuiltinOperator.FILL: shape.COMPUTE_FILL_KEEPING_SCALES,
     BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE,
+    BuiltinOperator.RANK: shape.COMPUTE_RANK,
+    BuiltinOperator.BROADCAST_TO: shape.COMPUTE_BROADCAST_TO_SINCE_2,
     BuiltinOperator.CONV_3D: conv_3d.COMPUTE_CONV_3D,
     BuiltinOperator.IMAG: unary.COMPUTE_IMAG,
     BuiltinOperator.REAL: unary.COMPUTE_REAL,
@@ -284,10 +295,15 @@ ONLY_LITERT: dict[BuiltinOperator, Compute] = {
 ONLY_TFLM: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD_RESCALING,
     BuiltinOperator.MUL: binary.COMPUTE_MUL_QUANTIZED,
+    BuiltinOperator.RESHAPE: shape.COMPUTE_RESHAPE_AS_DECLARED,
     BuiltinOperator.SUB: binary.COMPUTE_SUB_RESCALING,
     BuiltinOperator.TRANSPOSE_CONV: transpose_conv.COMPUTE_TRANSPOSE_CONV_AS_DECLARED,
+    BuiltinOperator.EXPAND_DIMS: shape.COMPUTE_EXPAND_DIMS,
     BuiltinOperator.RSQRT: unary.COMPUTE_RSQRT,
+    BuiltinOperator.SHAPE: shape.COMPUTE_SHAPE_AS_DECLARED,
+    BuiltinOperator.FILL: shape.COMPUTE_FILL,
     BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE,
+    BuiltinOperator.BROADCAST_TO: shape.COMPUTE_BROADCAST_TO,
 }
 """What the dialects compute in different ways."""
 
@@ -301,6 +317,7 @@ DIALECTS = {
             Numerics(
                 fully_connected_requantize=in_floating_point,
                 fully_connected_requantize_int16=in_floating_point,
+                scale=as_float,
                 product_multiplier=product_ratio_of_floats,
                 fully_connected_multiplier=product_ratio,
                 softmax_multiplier=ratio_of_float_product,
@@ -313,6 +330,7 @@ DIALECTS = {
             Numerics(
                 fully_connected_requantize=in_fixed_point,
                 fully_connected_requantize_int16=in_fixed_point_of_16_bits,
+                scale=as_double,
                 product_multiplier=product_ratio,
                 fully_connected_multiplier=ratio_of_float_product,
                 softmax_multiplier=product_ratio,

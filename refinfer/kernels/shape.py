@@ -1,17 +1,22 @@
-"""RESHAPE, SQUEEZE, EXPAND_DIMS, SHAPE, TRANSPOSE, BROADCAST_TO, BROADCAST_ARGS and FILL.
+"""RESHAPE, SQUEEZE, EXPAND_DIMS, SHAPE, RANK, TRANSPOSE, BROADCAST_TO, BROADCAST_ARGS and FILL.
 
 Sources: reshape_common.cc, reshape.cc, squeeze.cc, expand_dims.cc, shape.cc, transpose_common.cc, transpose.cc,
-broadcast_to.cc, broadcast_args.cc, fill.cc, all in tensorflow/lite/micro/kernels.
+broadcast_to.cc, broadcast_args.cc, fill.cc, all in tensorflow/lite/micro/kernels; of the arithmetic also the files of
+these names and rank.cc in tensorflow/lite/kernels, and internal/reshape_utils.h there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from math import prod
+from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import (
     input_at,
     integers,
+    optional_input,
     options_of,
     output_at,
     require_arity,
@@ -25,15 +30,32 @@ from refinfer.kernels.common import (
     tensor_bytes,
     writable_dims,
 )
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Kernel, Refusal, Request, Reshaped, require, temps
 from refinfer.kernels.layout import ENUM, INT32, Build, Repeated, struct
+from refinfer.kernels.lazy import np
+from refinfer.kernels.movement import (
+    ANY,
+    SIZED,
+    Values,
+    axis_of,
+    keeping_scales,
+    known,
+    numbers,
+    require_one,
+    shape_by_values,
+)
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
-from refinfer.schema.options import ReshapeOptions, SqueezeOptions
+from refinfer.schema.options import ReshapeOptions, ShapeOptions, SqueezeOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
 
 MAX_OPTION_DIMENSIONS = 8  # [builtin_op_data.h: TFLITE_RESHAPE_PARAMS_MAX_DIMENSION_COUNT], and of squeeze_dims
 MAX_TRANSPOSE_DIMENSIONS = 5
 MAX_BROADCAST_DIMENSIONS = 5
+MAX_RANK = 8  # of what the kernels of LiteRT permute or repeat
 
 RESHAPE_PARAMS = struct("TfLiteReshapeParams", shape=Repeated(INT32, MAX_OPTION_DIMENSIONS), num_dimensions=INT32)
 SQUEEZE_PARAMS = struct(
@@ -88,7 +110,7 @@ def prepare_squeeze(node: Node, build: Build) -> Iterator[Request]:
     yield from temps(x, y)
     rank = len(x.shape)
     require(rank <= MAX_OPTION_DIMENSIONS, f"{rank} dimensions; it takes at most {MAX_OPTION_DIMENSIONS}", x)
-    dropped = squeezed(x, options_of(node, SqueezeOptions).squeeze_dims or ())
+    dropped = squeezed(x.shape, options_of(node, SqueezeOptions).squeeze_dims or ())
     kept = [size for axis, size in enumerate(x.shape) if axis not in dropped]
     require(len(kept) <= len(y.shape), f"{len(y.shape)} dimensions; the squeezed input has {len(kept)}", y)
     require(
@@ -98,14 +120,14 @@ def prepare_squeeze(node: Node, build: Build) -> Iterator[Request]:
     )
 
 
-def squeezed(x: Tensor, squeeze_dims: tuple[int, ...]) -> set[int]:
+def squeezed(shape: Shape, squeeze_dims: Values) -> set[int]:
     """The axes to drop: those that the options name, or else all of size 1."""
     if not squeeze_dims:
-        return {axis for axis, size in enumerate(x.shape) if size == 1}
+        return {axis for axis, size in enumerate(shape) if size == 1}
     axes = set()
     for named in squeeze_dims:
-        axis = named + len(x.shape) if named < 0 else named
-        require(0 <= axis < len(x.shape) and x.shape[axis] == 1, f"axis {named} of {x.shape} is not of size 1", x)
+        axis = named + len(shape) if named < 0 else named
+        require(0 <= axis < len(shape) and shape[axis] == 1, f"axis {named} of {shape} is not of size 1")
         axes.add(axis)
     return axes
 
@@ -218,6 +240,215 @@ def require_room(dimensions: tuple[int, ...], operation: str) -> None:
     )
 
 
+def fold_reshape(node: Node, host: Host) -> Evaluate:
+    """To the shape that an input names, or else the options."""
+    require(len(node.inputs) in (1, 2), f"{len(node.inputs)} inputs; it takes 1 or 2")
+    require_same_type(input_at(node, 0), output_at(node, 0))
+    if names_shape(node):
+        return lambda x, target: (x.reshape(resolved(x.shape, numbers(target))),)
+    target = target_of_options(node)
+    return lambda x, ignored=None: (x.reshape(resolved(x.shape, target)),)
+
+
+def shape_of_reshape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
+    """As `fold_reshape`; open while nobody has said what the shape will be."""
+    target = known(node, 1) if names_shape(node) else target_of_options(node)
+    return None if target is None else [resolved(shapes[0], target)]
+
+
+def names_shape(node: Node) -> bool:
+    """Whether there is an input that is a list of int32; what else stands there is not looked at."""
+    target = optional_input(node, 1)
+    return target is not None and len(target.shape) == 1 and target.type == TensorType.INT32
+
+
+def target_of_options(node: Node) -> Values:
+    """The shape in the options; old converters wrote a scalar as [0]."""
+    target = tuple(options_of(node, ReshapeOptions).new_shape or ())
+    return () if target == (0,) else target
+
+
+def resolved(shape: Shape, target: Values) -> Shape:
+    """The target, in which one -1 stands for whatever makes up the elements [reshape_utils.h: ResolveOutputShape]."""
+    require(target.count(-1) <= 1, f"shape {target} leaves more than one dimension open")
+    require(all(size >= -1 for size in target), f"shape {target} has a negative dimension")
+    elements = prod(shape)
+    known_size = prod(size for size in target if size != -1)
+    if elements == 0 and known_size != 0:
+        filler = 0
+    else:  # zeros are left out on both sides
+        filler = prod(size for size in shape if size) // prod(size for size in target if size not in (-1, 0))
+    whole = tuple(filler if size == -1 else size for size in target)
+    require(prod(whole) == elements, f"shape {target} has {prod(whole)} elements; the input has {elements}")
+    return whole
+
+
+def fold_reshape_as_declared(node: Node, host: Host) -> Evaluate:
+    """To the shape that the file has for the output."""
+    shape = declared_shape(node)
+    return lambda x, ignored=None: (x.reshape(shape),)
+
+
+def shape_as_declared(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """The shape that the file has for the output."""
+    return [declared_shape(node)]
+
+
+def declared_shape(node: Node) -> Shape:
+    """[reshape_common.cc: ReshapeOutput]"""
+    x, y = input_at(node, 0), output_at(node, 0)
+    return () if len(node.inputs) == 1 and y.shape == (0,) else stretched(x, y)
+
+
+def fold_squeeze(node: Node, host: Host) -> Evaluate:
+    """Without dimensions of size 1."""
+    require_arity(node, 1, 1)
+    return lambda x: (x.reshape(shape_of_squeeze(node, [x.shape])[0]),)
+
+
+def shape_of_squeeze(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """What is left when these are dropped."""
+    (shape,) = shapes
+    require(len(shape) <= MAX_OPTION_DIMENSIONS, f"{len(shape)} dimensions; up to {MAX_OPTION_DIMENSIONS}")
+    dropped = squeezed(shape, options_of(node, SqueezeOptions).squeeze_dims or ())
+    return [tuple(size for axis, size in enumerate(shape) if axis not in dropped)]
+
+
+def fold_expand_dims(node: Node, host: Host) -> Evaluate:
+    """With a dimension of size 1 before `axis`."""
+    require_arity(node, 2, 1)
+    axis = input_at(node, 1)
+    require_type(axis, TensorType.INT32, TensorType.INT64)
+    require_one(axis)
+    return lambda x, axis: (x.reshape(expanded(x.shape, numbers(axis))),)
+
+
+def expanded(shape: Shape, axis: Values) -> Shape:
+    """A negative axis counts from the end of what comes out."""
+    at = axis_of(axis[0], len(shape) + 1)
+    return (*shape[:at], 1, *shape[at:])
+
+
+def fold_shape(node: Node, host: Host) -> Evaluate:
+    """The dimensions of the input, in the type that the options ask for."""
+    require_arity(node, 1, 1)
+    type = options_of(node, ShapeOptions).out_type
+    require(type in (TensorType.INT32, TensorType.INT64), f"out_type is {type.name}; it may be INT32 or INT64")
+    return partial(dimensions, type)
+
+
+def fold_shape_as_declared(node: Node, host: Host) -> Evaluate:
+    """The dimensions of the input, in the type of the output."""
+    return partial(dimensions, output_at(node, 0).type)
+
+
+def dimensions(type: TensorType, x: Array) -> tuple[Array, ...]:
+    """y = the shape of x"""
+    return (np.array(x.shape, dtype_of(type)),)
+
+
+def shape_of_shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """One number for each dimension."""
+    return [(len(shapes[0]),)]
+
+
+def fold_rank(node: Node, host: Host) -> Evaluate:
+    """How many dimensions the input has."""
+    require_arity(node, 1, 1)
+    return lambda x: (np.array(x.ndim, np.int32),)
+
+
+def shape_of_rank(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """A scalar."""
+    return [()]
+
+
+def fold_transpose(node: Node, host: Host) -> Evaluate:
+    """y[i...] = x[j...] with i[k] = j[perm[k]]"""
+    require_arity(node, 2, 1)
+    require_same_type(input_at(node, 0), output_at(node, 0))
+    require_type(input_at(node, 1), TensorType.INT32)
+    require_rank(input_at(node, 1), 1)
+    return lambda x, perm: (x.transpose(permutation(numbers(perm), x.ndim)),)
+
+
+def permutation(perm: Values, rank: int) -> Values:
+    """All axes, counted from the front. One that occurs twice is refused, though the runtimes go through with it."""
+    require(rank <= MAX_RANK, f"{rank} dimensions; up to {MAX_RANK}")
+    require(len(perm) == rank, f"{len(perm)} axes for {rank} dimensions")
+    axes = tuple(axis_of(axis, rank) for axis in perm)
+    require(len(set(axes)) == rank, f"{perm} is no permutation")
+    return axes
+
+
+def transposed(shape: Shape, perm: Values) -> Shape:
+    """The sizes in the order of the axes."""
+    return tuple(shape[axis] for axis in permutation(perm, len(shape)))
+
+
+def fold_broadcast_to(node: Node, host: Host) -> Evaluate:
+    """The input, repeated along what it lacks."""
+    require_arity(node, 2, 1)
+    require_same_type(input_at(node, 0), output_at(node, 0))
+    require_type(input_at(node, 1), TensorType.INT32, TensorType.INT64)
+    require_rank(input_at(node, 1), 1)
+    return lambda x, shape: (np.broadcast_to(x, broadcast(x.shape, numbers(shape))).copy(),)
+
+
+def fold_broadcast_to_since_2(node: Node, host: Host) -> Evaluate:
+    """The same, but version 1 was withdrawn before it came into use."""
+    require(node.version >= 2, "version 1; it begins with 2")
+    return fold_broadcast_to(node, host)
+
+
+def broadcast(shape: Shape, target: Values) -> Shape:
+    """The target, if the shape can be stretched to it."""
+    require(len(shape) <= len(target) <= MAX_RANK, f"{shape} cannot be stretched to {target}")
+    aligned = target[len(target) - len(shape) :]
+    fits = all(size in (1, wanted) for size, wanted in zip(shape, aligned, strict=True))
+    require(fits and min(target, default=0) >= 0, f"{shape} cannot be stretched to {target}")
+    return target
+
+
+def fold_broadcast_args(node: Node, host: Host) -> Evaluate:
+    """The shape to which two shapes are stretched."""
+    require_arity(node, 2, 1)
+    first, second, y = input_at(node, 0), input_at(node, 1), output_at(node, 0)
+    for tensor in (first, second):
+        require_rank(tensor, 1)
+        require_same_type(tensor, y)
+    return evaluate_broadcast_args
+
+
+def evaluate_broadcast_args(first: Array, second: Array) -> tuple[Array, ...]:
+    """y[i] = first[i] if second[i] is 1, else second[i], once the shorter has ones in front."""
+    length = max(first.size, second.size)
+    a, b = (np.concatenate((np.ones(length - each.size, each.dtype), each)) for each in (first, second))
+    require(bool(np.all((a == 1) | (b == 1) | (a == b))), f"{numbers(first)} and {numbers(second)} do not fit")
+    return (np.where(a == 1, b, a),)
+
+
+def shape_of_broadcast_args(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """As long as the longer one."""
+    return [max(shapes)]
+
+
+def fold_fill(node: Node, host: Host) -> Evaluate:
+    """One value everywhere."""
+    require_arity(node, 2, 1)
+    dims, value = input_at(node, 0), input_at(node, 1)
+    require_rank(dims, 1)
+    require_rank(value, 0)
+    require_type(value, *SIZED)
+    return lambda dims, value: (np.full(filled((), numbers(dims)), value),)
+
+
+def filled(shape: Shape, dims: Values) -> Shape:
+    """The values of the first input are the shape."""
+    require(min(dims, default=0) >= 0, f"shape {dims} has a negative dimension")
+    return dims
+
+
 RESHAPE = Kernel(init=init_reshape, prepare=prepare_reshape, parameters=RESHAPE_PARAMS)
 SQUEEZE = Kernel(init=init_squeeze, prepare=prepare_squeeze, invoke=invoke_squeeze, parameters=SQUEEZE_PARAMS)
 EXPAND_DIMS = Kernel(
@@ -254,4 +485,35 @@ FILL = Kernel(
         TensorType.INT8,
         position=1,
     ),
+)
+
+COMPUTE_RESHAPE = Compute(fold=fold_reshape, shape=shape_of_reshape, types=ANY, version=1)
+COMPUTE_RESHAPE_AS_DECLARED = Compute(fold=fold_reshape_as_declared, shape=shape_as_declared, types=ANY, version=1)
+COMPUTE_SQUEEZE = Compute(fold=fold_squeeze, shape=shape_of_squeeze, types=ANY, version=2)
+COMPUTE_EXPAND_DIMS = Compute(fold=fold_expand_dims, shape=shape_by_values(expanded, 1), types=ANY, version=1)
+COMPUTE_EXPAND_DIMS_KEEPING_SCALES = keeping_scales(COMPUTE_EXPAND_DIMS)
+COMPUTE_SHAPE = Compute(fold=fold_shape, shape=shape_of_shape, types=ANY, version=1)
+COMPUTE_SHAPE_AS_DECLARED = Compute(fold=fold_shape_as_declared, shape=shape_of_shape, types=ANY, version=1)
+COMPUTE_RANK = Compute(fold=fold_rank, shape=shape_of_rank, types=ANY, version=1)
+COMPUTE_TRANSPOSE = Compute(
+    fold=fold_transpose, shape=shape_by_values(transposed, 1), types=SIZED | {TensorType.INT4}, version=8
+)
+COMPUTE_BROADCAST_TO = Compute(
+    fold=fold_broadcast_to, shape=shape_by_values(broadcast, 1), types=ANY - {TensorType.STRING}, version=4
+)
+COMPUTE_BROADCAST_TO_SINCE_2 = replace(COMPUTE_BROADCAST_TO, fold=fold_broadcast_to_since_2)
+COMPUTE_BROADCAST_ARGS = Compute(
+    fold=fold_broadcast_args,
+    shape=shape_of_broadcast_args,
+    types=frozenset({TensorType.INT32, TensorType.INT64}),
+    version=1,
+)
+COMPUTE_FILL = Compute(
+    fold=fold_fill,
+    shape=shape_by_values(filled, 0),
+    types=frozenset({TensorType.INT8, TensorType.INT16, TensorType.INT32, TensorType.INT64}),
+    version=5,
+)
+COMPUTE_FILL_KEEPING_SCALES = keeping_scales(
+    replace(COMPUTE_FILL, types=frozenset({TensorType.INT32, TensorType.INT64})), position=1
 )

@@ -1,14 +1,18 @@
 """FULLY_CONNECTED.
 
-Sources: tensorflow/lite/micro/kernels/fully_connected.h, fully_connected_common.cc, fully_connected.cc.
+Sources: tensorflow/lite/micro/kernels/fully_connected.h, fully_connected_common.cc, fully_connected.cc; of the
+arithmetic also tensorflow/lite/kernels/fully_connected.cc, internal/reference/fully_connected.h and
+integer_ops/fully_connected.h, and internal/reference/portable_tensor_utils.cc.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from math import inf, prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refinfer.kernels import eigen
 from refinfer.kernels.common import (
     decompressed_weights,
     first_scale,
@@ -19,25 +23,32 @@ from refinfer.kernels.common import (
     optional_input,
     options_of,
     output_at,
+    require_affine,
     require_in_debug,
+    require_rank,
     require_same_type,
     require_type,
     switch_on_input,
 )
-from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.fixedpoint import clamp, wrap_int32
+from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.matmul import integer_matmul, sequential_matmul
+from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits, product_ratio, ratio_of_float_product
 from refinfer.kernels.quantization import (
-    FLOAT_RANGES,
+    ACTIVATION_BOUNDS,
+    activate,
     activation_range,
     require_activation_range,
     require_convolution_multiplier,
     require_per_channel,
+    require_zero_point,
 )
-from refinfer.schema.enums import TensorType
+from refinfer.schema.enums import ActivationFunctionType, DimensionType, TensorType
+from refinfer.schema.enums import FullyConnectedOptionsWeightsFormat as WeightsFormat
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import FullyConnectedOptions
 
@@ -46,6 +57,7 @@ if TYPE_CHECKING:
     from refinfer.kernels.numerics import Requantize
 
 INPUT, FILTER, BIAS = 0, 1, 2
+BLOCK, MAX_BLOCKS = 16, 255  # of sparse weights along their depth
 
 FULLY_CONNECTED_PARAMS = struct(
     "TfLiteFullyConnectedParams",
@@ -121,68 +133,286 @@ def per_channel_arrays(x: Tensor, weights: Tensor) -> Iterator[Request]:
     yield Persistent("per_channel_output_shift", 4 * channels, source)
 
 
+Product = Callable[["Array", "Array", "Array | None"], "Array"]
+"""From the rows of the input, weights and bias to the rows of the output."""
+
+
+def fold(node: Node, host: Host) -> Evaluate:
+    """Every batch is a row of the input; what a row becomes depends on the types."""
+    x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
+    options = options_of(node, FullyConnectedOptions)
+    require_default_format(options)
+    require(
+        weights.type in FOLDS[x.type], f"{x.type.name} with weights of {weights.type.name} is not supported", weights
+    )
+    require_rank(weights, 2)
+    require_bias(node)
+    product = FOLDS[x.type][weights.type](node, host)
+    dtype = dtype_of(y.type)
+
+    def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        shape = output_shape(x.shape, weights.shape, options.keep_num_dims)
+        if 0 in shape or weights.shape[1] == 0:
+            return (np.zeros(shape, dtype),)
+        return (product(rows(x, weights.shape[1]), weights, bias).reshape(shape),)
+
+    return evaluate
+
+
+def rows(x: Array, depth: int) -> Array:
+    """The input as whole rows of `depth`; what is left over is not looked at."""
+    batches = x.size // depth
+    return x.reshape(-1)[: batches * depth].reshape(batches, depth)
+
+
+def require_default_format(options: FullyConnectedOptions) -> None:
+    """Refuse weights in the order of 4x16 blocks that an old converter made for ARM."""
+    found = options.weights_format
+    require(found == WeightsFormat.DEFAULT, f"weights in the format {found.name}; only DEFAULT is supported")
+
+
+def require_bias(node: Node) -> None:
+    """One bias for each unit, of a type that goes with the input's."""
+    x, weights, bias = input_at(node, INPUT), input_at(node, FILTER), optional_input(node, BIAS)
+    if bias is not None:
+        require_type(bias, *BIAS_TYPES[x.type])
+        require(bias.elements == weights.shape[0], f"{bias.elements} values for {weights.shape[0]} units", bias)
+
+
 class Params(NamedTuple):
-    """What a quantized node comes down to."""
+    """What a quantized node comes down to; `keep` is what C keeps of an accumulator."""
 
     input_offset: int
     filter_offset: int
     output_offset: int
     low: int
     high: int
+    keep: Callable[[Array], Array]
+    dtype: np.dtype[Any]
     requantize: Requantize
 
 
-def fold(node: Node, host: Host) -> Evaluate:
-    """Choose by the type of the activations."""
-    return FOLDS[input_at(node, INPUT).type](node, host)
+def fold_quantized(node: Node, host: Host) -> Product:
+    """Sums in int32, brought to the output's scale."""
+    requantize = host.numerics.fully_connected_requantize(real_multipliers(node, host))
+    return partial(multiply_quantized, quantized(node, requantize))
 
 
-def fold_quantized(node: Node, host: Host) -> Evaluate:
-    """int8: int32 sums, brought to the output's scale."""
+def fold_int8(node: Node, host: Host) -> Product:
+    """int8 with int8 or int4 weights; sparse weights are requantized in fixed point whoever computes them."""
+    weights = input_at(node, FILTER)
+    require_type(output_at(node, 0), TensorType.INT8)
+    if weights.type == TensorType.INT4:
+        require_zero_point(weights, 0)
+    if weights.table.sparsity is None:
+        return fold_quantized(node, host)
+    require_zero_point(weights, 0)
+    require_blocks_of_16(weights)
+    requantize = in_fixed_point(convolution_multipliers(node))
+    return partial(multiply_quantized, quantized(node, requantize))
+
+
+def fold_uint8(node: Node, host: Host) -> Product:
+    """uint8, with an output of uint8 or, then with a bias, of int16."""
+    weights, y = input_at(node, FILTER), output_at(node, 0)
+    require_type(y, TensorType.UINT8, TensorType.INT16)
+    require(len(scales(weights)) == 1, "UINT8 may have one scale only", weights)
+    if y.type == TensorType.INT16:
+        require(optional_input(node, BIAS) is not None, "the bias is missing; an output of INT16 needs it")
+    return fold_quantized(node, host)
+
+
+def fold_16x8(node: Node, host: Host) -> Product:
+    """int16 with int8 or int4 weights: sums as wide as the bias, which decides about the rounding too."""
+    require_symmetric_int16(node)
+    if bias_type(node) == TensorType.INT32:
+        return fold_quantized(node, host)
+    requantize = host.numerics.fully_connected_requantize_int16(real_multipliers(node, host))
+    return partial(multiply_quantized, quantized(node, requantize)._replace(keep=unchanged))
+
+
+def fold_16x16(node: Node, host: Host) -> Product:
+    """int16 with int16 weights: sums in int64, whatever the bias is."""
+    require_symmetric_int16(node)
+    requantize = in_fixed_point_of_16_bits(convolution_multipliers(node))
+    return partial(multiply_quantized, quantized(node, requantize)._replace(keep=unchanged))
+
+
+def require_symmetric_int16(node: Node) -> None:
+    """int16 has no zero points, and becomes int16."""
+    x, y = input_at(node, INPUT), output_at(node, 0)
+    require_type(y, TensorType.INT16)
+    require_zero_point(x, 0)
+    require_zero_point(y, 0)
+
+
+def bias_type(node: Node) -> TensorType:
+    """The type of the bias, or what the options say of one that is left out."""
+    bias = optional_input(node, BIAS)
+    return options_of(node, FullyConnectedOptions).quantized_bias_type if bias is None else bias.type
+
+
+def quantized(node: Node, requantize: Requantize) -> Params:
+    """The parameters of a node that sums in int32. Weights with several scales have no zero points."""
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
-    options = options_of(node, FullyConnectedOptions)
-    low, high = activation_range(y, options.fused_activation_function)
-    params = Params(
+    activation = options_of(node, FullyConnectedOptions).fused_activation_function
+    require_clipping(activation)
+    require_activation_range(y, activation)
+    low, high = activation_range(y, activation)
+    return Params(
         input_offset=-first_zero_point(x),
-        filter_offset=-first_zero_point(weights),
+        filter_offset=0 if is_per_channel(weights) else -first_zero_point(weights),
         output_offset=first_zero_point(y),
         low=low,
         high=high,
-        requantize=host.numerics.fully_connected_requantize(real_multipliers(x, weights, y)),
+        keep=wrap_int32,
+        dtype=dtype_of(y.type),
+        requantize=requantize,
     )
-    return lambda *inputs: (evaluate_quantized(params, options.keep_num_dims, *inputs),)
 
 
-def evaluate_quantized(p: Params, keep_num_dims: bool, x: Array, weights: Array, bias: Array | None = None) -> Array:
+def require_clipping(activation: ActivationFunctionType) -> None:
+    """Only hybrid nodes compute other activations than limits."""
+    require(
+        activation == ActivationFunctionType.NONE or activation in ACTIVATION_BOUNDS,
+        f"the fused activation {activation.name} is not supported",
+    )
+
+
+def real_multipliers(node: Node, host: Host) -> list[float]:
+    """From the scale of the products to the output's, for each scale of the weights, as the runtime rounds it."""
+    return multipliers(node, host.numerics.fully_connected_multiplier)
+
+
+def convolution_multipliers(node: Node) -> list[float]:
+    """The same, as all runtimes round it for convolutions [kernel_util.cc: GetQuantizedConvolutionMultipler]."""
+    return multipliers(node, ratio_of_float_product)
+
+
+def multipliers(node: Node, of_one_scale: Callable[[float, float, float], float]) -> list[float]:
+    """From the scale of the products to the output's, for each scale of the weights."""
+    x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
+    for tensor in (x, weights, y):
+        require_affine(tensor)
+        require(first_scale(tensor) > 0, "scale 0", tensor)
+    require_scales(weights)
+    if not is_per_channel(weights):
+        require_convolution_multiplier(x, weights, optional_input(node, BIAS), y)
+        return [of_one_scale(first_scale(x), first_scale(weights), first_scale(y))]
+    return [product_ratio(first_scale(x), scale, first_scale(y)) for scale in scales(weights)]
+
+
+def require_scales(weights: Tensor) -> None:
+    """One scale, or one for each unit."""
+    assert weights.quantization is not None
+    require(weights.quantization.details is None, "only affine quantization is supported", weights)
+    if len(scales(weights)) > 1:
+        require_per_channel(weights, weights.shape[0])
+        require(weights.quantization.quantized_dimension == 0, "scales along the depth of the weights", weights)
+
+
+def scales(weights: Tensor) -> Sequence[float]:
+    """The scales of the weights: one, or one for each unit."""
+    assert weights.quantization is not None
+    return weights.quantization.scale
+
+
+def unchanged(acc: Array) -> Array:
+    """An accumulator that is wide enough for every sum."""
+    return acc
+
+
+def multiply_quantized(p: Params, x: Array, weights: Array, bias: Array | None) -> Array:
     """y[b, o] = clamp(requantize(acc[b, o]) + output_offset)"""
-    acc = accumulate(x.reshape(-1, weights.shape[1]), weights, bias, p.input_offset, p.filter_offset)
-    y = clamp(p.requantize(acc) + p.output_offset, p.low, p.high, x.dtype)
-    return y.reshape(output_shape(x.shape, weights.shape, keep_num_dims))
+    acc = p.keep(accumulate(x, weights, bias, p.input_offset, p.filter_offset))
+    return clamp(wrap_int32(p.requantize(acc) + p.output_offset), p.low, p.high, p.dtype)
 
 
 def accumulate(x: Array, weights: Array, bias: Array | None, input_offset: int, filter_offset: int) -> Array:
-    """acc[b, o] = bias[o] + sum over d of (x[b, d] + input_offset) * (weights[o, d] + filter_offset), in int32"""
+    """acc[b, o] = bias[o] + sum over d of (x[b, d] + input_offset) * (weights[o, d] + filter_offset)"""
     acc = integer_matmul(x.astype(np.int32) + input_offset, (weights.astype(np.int32) + filter_offset).T)
-    return wrap_int32(acc if bias is None else acc + bias)
+    return acc if bias is None else acc + bias
 
 
-def real_multipliers(x: Tensor, weights: Tensor, y: Tensor) -> list[float]:
-    """From the scale of the products to the output's, for each channel that has a scale of its own."""
-    assert weights.quantization is not None
-    return [first_scale(x) * scale / first_scale(y) for scale in weights.quantization.scale]
+def fold_float(node: Node, host: Host) -> Product:
+    """float32: summed in order. Sparse weights are no different."""
+    activation = options_of(node, FullyConnectedOptions).fused_activation_function
+    require_clipping(activation)
+    require_type(output_at(node, 0), TensorType.FLOAT32)
+
+    def multiply(x: Array, weights: Array, bias: Array | None) -> Array:
+        """y[b, o] = activate(bias[o] + sum over d of x[b, d] * weights[o, d])"""
+        y = sequential_matmul(x, weights.T)
+        return activate(y + (np.float32(0) if bias is None else bias), activation)
+
+    return multiply
 
 
-def fold_float(node: Node, host: Host) -> Evaluate:
-    """float32: summed in order."""
+def fold_hybrid(node: Node, host: Host) -> Product:
+    """float32 with int8 weights: each row is quantized on the fly."""
+    weights = input_at(node, FILTER)
     options = options_of(node, FullyConnectedOptions)
-    low, high = FLOAT_RANGES[options.fused_activation_function]
+    require_type(output_at(node, 0), TensorType.FLOAT32)
+    require_affine(weights)
+    require_scales(weights)
+    if weights.type == TensorType.INT4:
+        require_zero_point(weights, 0)
+    if weights.table.sparsity is not None:
+        require_blocks_of_16(weights)
+    multiply = QUANTIZERS[options.asymmetric_quantize_inputs, weights.table.sparsity is not None]
+    unit_scales = np.array(scales(weights), np.float32)
+    finish = HYBRID_ACTIVATIONS[options.fused_activation_function]
 
-    def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
-        y = sequential_matmul(x.reshape(-1, weights.shape[1]), weights.T)
-        y = np.clip(y if bias is None else y + bias, np.float32(low), np.float32(high))
-        return (y.reshape(output_shape(x.shape, weights.shape, options.keep_num_dims)),)
+    def product(x: Array, weights: Array, bias: Array | None) -> Array:
+        """Zeros are not quantized: the bias is all that is left."""
+        y = np.broadcast_to(np.float32(0) if bias is None else bias, (len(x), len(weights)))
+        return finish(multiply(x, weights.view(np.int8), unit_scales, y) if x.any() else y)
 
-    return evaluate
+    return product
+
+
+def multiply_symmetric(x: Array, weights: Array, unit_scales: Array, y: Array) -> Array:
+    """y[b, o] += scale[b] * unit_scale[o] * sum over d of q[b, d] * weights[o, d]"""
+    q, scale = quantize_symmetric(x)
+    return y + integer_matmul(q, weights.T).astype(np.float32) * (scale[:, None] * unit_scales)
+
+
+def multiply_asymmetric(x: Array, weights: Array, unit_scales: Array, y: Array) -> Array:
+    """y[b, o] += scale[b] * unit_scale[o] * sum over d of (q[b, d] - zero_point[b]) * weights[o, d]"""
+    q, scale, zero_point = quantize_asymmetric(x)
+    sums = integer_matmul(q - zero_point[:, None], weights.T)
+    return y + sums.astype(np.float32) * (scale[:, None] * unit_scales)
+
+
+def multiply_asymmetric_sparse(x: Array, weights: Array, unit_scales: Array, y: Array) -> Array:
+    """The same, but what the zero points add to the sums is taken off in float32 before."""
+    q, scale, zero_point = quantize_asymmetric(x)
+    scale_of_sums = scale[:, None] * unit_scales if len(unit_scales) == 1 else scale[:, None]
+    scaled_zero_point = scale_of_sums * zero_point[:, None].astype(np.float32)
+    if len(unit_scales) > 1:
+        scaled_zero_point = scaled_zero_point * unit_scales
+    y = y - scaled_zero_point * weights.sum(axis=1, dtype=np.int32).astype(np.float32)
+    return y + integer_matmul(q, weights.T).astype(np.float32) * (scale[:, None] * unit_scales)
+
+
+def limited(low: float, high: float, y: Array) -> Array:
+    """max(low, min(y, high)), in which NaN becomes `low`."""
+    return np.where(y > low, np.where(y > high, np.float32(high), y), np.float32(low))
+
+
+def require_blocks_of_16(weights: Tensor) -> None:
+    """Sparse int8 weights are multiplied in blocks of 1 x 16, whose numbers fit a byte.
+
+    [sparse_ops/fully_connected.h: FullyConnectedSparseWeight1x16; fully_connected.cc: PopulateLedgerData]
+    """
+    sparsity = weights.table.sparsity
+    assert sparsity is not None
+    formats = [dimension.format for dimension in sparsity.dim_metadata or ()]
+    blocked = sparsity.block_map == (1,) and sparsity.traversal_order == (0, 1, 2)
+    blocked = blocked and formats == [DimensionType.DENSE, DimensionType.SPARSE_CSR, DimensionType.DENSE]
+    size = sparsity.dim_metadata[-1].dense_size if sparsity.dim_metadata else 0
+    require(blocked and size == BLOCK, f"sparse {weights.type.name} weights must have blocks of 1 x {BLOCK}", weights)
+    require(weights.shape[1] <= BLOCK * MAX_BLOCKS, f"depth {weights.shape[1]}; up to {BLOCK * MAX_BLOCKS}", weights)
 
 
 def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
@@ -193,10 +423,44 @@ def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
 
 def output_shape(x: Shape, weights: Shape, keep_num_dims: bool) -> Shape:
     """[fully_connected.cc: UpdateOutputSize]"""
-    return (*x[:-1], weights[0]) if keep_num_dims else (prod(x) // weights[1], weights[0])
+    units, depth = weights
+    if keep_num_dims:
+        require(x[-1:] == (depth,) or depth == 0, f"depth {x[-1:]}; the weights have {depth}")
+        return (*x[:-1], units)
+    return (prod(x[:-1]) if depth == 0 else prod(x) // depth, units)
 
 
-FOLDS = {TensorType.INT8: fold_quantized, TensorType.FLOAT32: fold_float}
+FOLDS: dict[TensorType, dict[TensorType, Callable[[Node, Host], Product]]] = {  # by the types of input and weights
+    TensorType.FLOAT32: {
+        TensorType.FLOAT32: fold_float,
+        TensorType.UINT8: fold_hybrid,  # an old name for int8
+        TensorType.INT8: fold_hybrid,
+        TensorType.INT4: fold_hybrid,
+    },
+    TensorType.UINT8: {TensorType.UINT8: fold_uint8},
+    TensorType.INT8: {TensorType.INT8: fold_int8, TensorType.INT4: fold_int8},
+    TensorType.INT16: {TensorType.INT8: fold_16x8, TensorType.INT4: fold_16x8, TensorType.INT16: fold_16x16},
+}
+BIAS_TYPES = {
+    TensorType.FLOAT32: (TensorType.FLOAT32,),
+    TensorType.UINT8: (TensorType.INT32,),
+    TensorType.INT8: (TensorType.INT32,),
+    TensorType.INT16: (TensorType.INT32, TensorType.INT64),
+}
+QUANTIZERS = {  # asymmetric?, sparse?
+    (False, False): multiply_symmetric,
+    (False, True): multiply_symmetric,
+    (True, False): multiply_asymmetric,
+    (True, True): multiply_asymmetric_sparse,
+}
+HYBRID_ACTIVATIONS: dict[ActivationFunctionType, Callable[[Array], Array]] = {  # [tensor_utils.h: ApplyActivation…]
+    ActivationFunctionType.NONE: lambda y: y,
+    ActivationFunctionType.RELU: partial(limited, 0, inf),
+    ActivationFunctionType.RELU_N1_TO_1: partial(limited, -1, 1),
+    ActivationFunctionType.RELU6: partial(limited, 0, 6),
+    ActivationFunctionType.TANH: eigen.tanh,
+    ActivationFunctionType.SIGN_BIT: lambda y: np.signbit(y).astype(np.float32),
+}
 
 FILTER_TYPES = {  # other inputs get through Prepare with any filter, and no further
     TensorType.FLOAT32: (TensorType.FLOAT32,),
@@ -210,4 +474,4 @@ FULLY_CONNECTED = Kernel(
     invoke=switch_on_input("Input type {} not supported.", *FILTER_TYPES),
     parameters=FULLY_CONNECTED_PARAMS,
 )
-COMPUTE_FULLY_CONNECTED = Compute(fold=fold, shape=shape, types=frozenset(FOLDS), version=12)
+COMPUTE_FULLY_CONNECTED = Compute(fold=fold, shape=shape, types=frozenset(FOLDS), version=14)

@@ -46,7 +46,7 @@ def coordinates(dimensions: Sequence[DimensionMetadata], limit: int) -> list[Arr
     for dimension in dimensions:
         if dimension.format == DimensionType.DENSE:
             size = dimension.dense_size
-            require(0 <= size and len(position) * size <= limit, f"a sparse dimension of size {size}")
+            require(size >= 0 and len(position) * size <= limit, f"a sparse dimension of size {size}")
             parent = np.repeat(np.arange(len(position)), size)
             index = np.tile(np.arange(size), len(position))
             position = position[parent] * size + index

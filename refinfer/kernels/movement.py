@@ -67,18 +67,20 @@ def require_alike(x: Tensor, y: Tensor) -> None:
     require(found == expected, f"scale and zero point {found} differ from {expected}", y)
 
 
-def keeping_scales(compute: Compute, position: int = 0) -> Compute:
-    """The same operator, of a runtime that insists on all tensors from `position` on having one scale and zero point.
+def keeping_scales(compute: Compute, position: int = 0, symmetric_int16: bool = True) -> Compute:
+    """The same operator, of a runtime that insists on one scale and zero point for all that it moves.
 
-    It does so for quantized types only, and wants int16 without a zero point.
+    These are the input at `position`, all other inputs of its type, and the outputs. `symmetric_int16` says that int16
+    may have no zero point.
     """
 
     def fold(node: Node, host: Host) -> Evaluate:
         x = input_at(node, position)
-        if x.type == TensorType.INT16:
+        if x.type == TensorType.INT16 and symmetric_int16:
             require_zero_point(x, 0)
-        for y in node.outputs:
-            require_alike(x, y)
+        for other in (*node.inputs, *node.outputs):
+            if other is not None and other.type == x.type:
+                require_alike(x, other)
         return compute.fold(node, host)
 
     return replace(compute, fold=fold)

@@ -6,7 +6,7 @@ Source: tflite/kernels/internal/common.h: LUTPopulate, LUTLookup.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.common import first_scale, first_zero_point
 from refinfer.kernels.compute import Evaluate, dtype_of
@@ -41,32 +41,38 @@ def tabulated(function: Function, x: Tensor, y: Tensor) -> Evaluate:
 def table_of_8_bits(function: Function, x: Tensor, y: Tensor) -> Array:
     """round(f(scale * (x - zero_point)) * (1 / output scale)) + output zero point, from the least x to the largest.
 
-    Every step is rounded to float; what is no int32 or NaN becomes the least of them.
+    Every step is rounded to float.
     """
     limits = np.iinfo(dtype_of(x.type))
     values = np.arange(limits.min, limits.max + 1)
     real = np.float32(first_scale(x)) * (values - first_zero_point(x)).astype(np.float32)
     steps = round_away(function(real) * (np.float32(1) / np.float32(first_scale(y))))
     steps = steps + np.float32(first_zero_point(y))
-    inside = np.where(np.abs(steps) < 2.0**31, steps, limits.min)
-    return np.clip(inside.astype(np.int64), limits.min, limits.max).astype(limits.dtype)
+    return np.clip(steps, limits.min, limits.max).astype(limits.dtype)
 
 
 def table_of_int16(function: Function, x: Tensor, y: Tensor) -> Array:
-    """At the start of each of 512 steps, and at the end of the last: round(f / output scale) as int64.
-
-    Each but the last is lowered by half of what a straight line to the next would be too high in the middle.
-    """
-    first, last = end(x, -(2**15)), end(x, 2**15 - 1)
-    step = (last - first) / np.float32(STEPS)
+    """Of numbers with the scale of `x`, in steps of the scale of `y`: `sampled`."""
     inverse = np.float32(2**16) / (end(y, 2**15 - 1) - end(y, -(2**15)))
-    starts = first + np.arange(STEPS).astype(np.float32) * step
-    ends = first + np.arange(1, STEPS + 1).astype(np.float32) * step
-    value, middle, following = (function(at) * inverse for at in (starts, starts + step / np.float32(2), ends))
-    on_the_line = round_away((following + round_away(value)) / np.float32(2))
-    bias = round_away((on_the_line - round_away(middle)) / np.float32(2))
+    return sampled(function, end(x, -(2**15)), end(x, 2**15 - 1), inverse)
+
+
+def sampled(function: Function, first: np.floating[Any], last: np.floating[Any], inverse: np.floating[Any]) -> Array:
+    """round(f * inverse) at the start of each of 512 steps from `first` to `last`, and at `last`, as int64.
+
+    Each but the last is lowered by half of what a straight line to the next would be too high in the middle. Where the
+    function gives infinities there is no such line: the entry is NaN, and x86 makes it 0. Every step is rounded to the
+    type of the limits.
+    """
+    real = type(first)
+    step = (last - first) / real(STEPS)
+    starts = first + np.arange(STEPS).astype(real) * step
+    ends = first + np.arange(1, STEPS + 1).astype(real) * step
+    value, middle, following = (function(at) * inverse for at in (starts, starts + step / real(2), ends))
+    on_the_line = round_away((following + round_away(value)) / real(2))
+    bias = round_away((on_the_line - round_away(middle)) / real(2))
     entries = np.append(round_away(value) - bias, round_away(function(np.array([last])) * inverse))
-    return np.where(entries >= -(2.0**15), np.minimum(entries, np.float32(2**15 - 1)), -(2.0**15)).astype(np.int64)
+    return np.where(np.isnan(entries), 0, np.clip(entries, -(2**15), 2**15 - 1)).astype(np.int64)
 
 
 def end(tensor: Tensor, value: int) -> np.float32:

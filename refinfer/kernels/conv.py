@@ -188,18 +188,41 @@ def invoke_depthwise(node: Node) -> None:
 
 
 def fold_conv(node: Node, host: Host) -> Evaluate:
+    """A pixel for each window of the image."""
+    return fold_conv_arithmetic(node, None)
+
+
+def fold_conv_as_declared(node: Node, host: Host) -> Evaluate:
+    """As many pixels as the file says, be they more or fewer than windows of the image."""
+    return fold_conv_arithmetic(node, output_at(node, 0).shape)
+
+
+def fold_depthwise(node: Node, host: Host) -> Evaluate:
+    """A pixel for each window; filters are counted, though for some types the depth multiplier is believed."""
+    if (input_at(node, INPUT).type, input_at(node, FILTER).type) in BELIEVERS:
+        require_true_multiplier(node)
+    return fold_depthwise_arithmetic(node, None)
+
+
+def fold_depthwise_as_declared(node: Node, host: Host) -> Evaluate:
+    """As many pixels as the file says, and the depth multiplier is believed."""
+    require_true_multiplier(node)
+    return fold_depthwise_arithmetic(node, output_at(node, 0).shape)
+
+
+def fold_conv_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
     """The types choose what becomes of products, and in which order they are summed."""
     options = options_of(node, Conv2DOptions)
+    require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
     p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
     p = p._replace(bias_type=options.quantized_bias_type)
     require_operands(p, rank=4, int16_bias=(TensorType.INT32, TensorType.INT64))
+    require_groups(p.x, p.weights)
     start = arithmetic(p, CONV_ARITHMETIC)
     sums = ordered_sums if p.x.type == p.weights.type == TensorType.FLOAT32 else exact_sums
-    require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
-    require_groups(p.x, p.weights)
 
     def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
-        rows, columns = window_grid(options, x.shape, weights.shape)
+        rows, columns = window_grid(options, x.shape, weights.shape, declared)
         images, filters, finish = start(x, weights, bias)
         elements = len(x) * columns.number * max(len(weights), prod(weights.shape[1:3]) * x.shape[3])
         blocks = rows.blocks(rows_at_a_time(elements))
@@ -208,17 +231,17 @@ def fold_conv(node: Node, host: Host) -> Evaluate:
     return evaluate
 
 
-def fold_depthwise(node: Node, host: Host) -> Evaluate:
+def fold_depthwise_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
     """Every input channel has filters of its own, as many as the depth multiplier says."""
     options = options_of(node, DepthwiseConv2DOptions)
+    require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
     p = operands(node, DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
     require_operands(p, rank=4)
+    require_multiples(p)
     start = arithmetic(p, DEPTHWISE_ARITHMETIC)
-    require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
-    require_multiples(p, options.depth_multiplier)
 
     def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
-        rows, columns = window_grid(options, x.shape, weights.shape)
+        rows, columns = window_grid(options, x.shape, weights.shape, declared)
         images, filters, finish = start(x, weights, bias)
         blocks = rows.blocks(rows_at_a_time(len(x) * columns.number * weights.shape[3]))
         return (in_blocks(blocks, finish, lambda rows: depthwise_sums(images, filters, (rows, columns))),)
@@ -249,13 +272,22 @@ def require_groups(x: Tensor, weights: Tensor) -> None:
     require(divisible, f"{filters} filters of {depth} channels for an input of {channels}", weights)
 
 
-def require_multiples(p: Operands, depth_multiplier: int) -> None:
-    """As many filters for each input channel; where the runtimes believe the option instead, it must say so too."""
+def require_multiples(p: Operands) -> None:
+    """As many filters for each input channel."""
     channels = p.x.shape[3]
     require(channels > 0 and p.channels % channels == 0, f"{p.channels} filters for {channels} channels", p.weights)
-    if p.x.type == TensorType.INT16 or p.x.type != p.weights.type:
-        multiple = p.channels // channels
-        require(depth_multiplier == multiple, f"depth multiplier {depth_multiplier}; there are {multiple}", p.weights)
+
+
+def require_true_multiplier(node: Node) -> None:
+    """The depth multiplier must say how many filters there are for each input channel.
+
+    Otherwise the runtimes leave some outputs as the memory was before, or write to others' memory.
+    """
+    x, weights = input_at(node, INPUT), input_at(node, FILTER)
+    multiplier = options_of(node, DepthwiseConv2DOptions).depth_multiplier
+    expected = x.shape[-1] * multiplier
+    found = weights.shape[-1]
+    require(found == expected, f"{found} filters; the depth multiplier {multiplier} makes it {expected}", weights)
 
 
 def fold_hybrid(p: Operands) -> Start:
@@ -272,11 +304,15 @@ def fold_depthwise_hybrid(p: Operands) -> Start:
     return fold_asymmetric(p, lambda image_scales, channel_scales: (image_scales * channel_scales,))
 
 
-def window_grid(options: Conv2DOptions | DepthwiseConv2DOptions, x: Shape, weights: Shape) -> tuple[Windows, Windows]:
-    """The rows and columns of windows that the filters have on the images."""
-    padding = options.padding
-    rows = windows(padding, x[1], weights[1], options.stride_h, options.dilation_h_factor)
-    return rows, windows(padding, x[2], weights[2], options.stride_w, options.dilation_w_factor)
+def window_grid(
+    options: Conv2DOptions | DepthwiseConv2DOptions, x: Shape, weights: Shape, declared: Shape | None = None
+) -> tuple[Windows, Windows]:
+    """The rows and columns of windows that the filters have on the images, or as many as are declared."""
+    rows = windows(options.padding, x[1], weights[1], options.stride_h, options.dilation_h_factor)
+    columns = windows(options.padding, x[2], weights[2], options.stride_w, options.dilation_w_factor)
+    if declared is None:
+        return rows, columns
+    return rows._replace(number=declared[1]), columns._replace(number=declared[2])
 
 
 def exact_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
@@ -318,7 +354,7 @@ def depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Ar
     """
     _, *taps, outputs = filters.shape
     channels = images.shape[3]
-    return gather_in_order(images, filters.reshape(*taps, 1, channels, outputs // channels), grid)
+    return gather_in_order(images, filters[0].reshape(*taps, 1, channels, outputs // channels), grid)
 
 
 def conv_shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
@@ -331,6 +367,11 @@ def depthwise_shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
     """As `conv_shape`."""
     rows, columns = window_grid(options_of(node, DepthwiseConv2DOptions), shapes[INPUT], shapes[FILTER])
     return [(shapes[INPUT][0], rows.number, columns.number, shapes[FILTER][DEPTHWISE_CHANNEL_AXIS])]
+
+
+def shape_as_declared(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """The output's shape is the one in the file."""
+    return [output_at(node, 0).shape]
 
 
 CONV_TYPES = {
@@ -372,7 +413,16 @@ DEPTHWISE_ARITHMETIC = {
     (TensorType.INT8, TensorType.INT4): fold_int8,
     (TensorType.INT16, TensorType.INT8): fold_16x8,
 }
+BELIEVERS = {(TensorType.INT16, TensorType.INT8), (TensorType.FLOAT32, TensorType.INT8)}
+"""Types for which LiteRT takes the depth multiplier from the options; otherwise it counts filters."""
+
 COMPUTE_TYPES = frozenset({TensorType.FLOAT32, TensorType.UINT8, TensorType.INT8, TensorType.INT16})
 
 COMPUTE_CONV_2D = Compute(fold=fold_conv, shape=conv_shape, types=COMPUTE_TYPES, version=8)
+COMPUTE_CONV_2D_AS_DECLARED = Compute(
+    fold=fold_conv_as_declared, shape=shape_as_declared, types=COMPUTE_TYPES, version=8
+)
 COMPUTE_DEPTHWISE_CONV_2D = Compute(fold=fold_depthwise, shape=depthwise_shape, types=COMPUTE_TYPES, version=7)
+COMPUTE_DEPTHWISE_CONV_2D_AS_DECLARED = Compute(
+    fold=fold_depthwise_as_declared, shape=shape_as_declared, types=COMPUTE_TYPES, version=7
+)

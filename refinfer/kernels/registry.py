@@ -238,8 +238,6 @@ class Dialect:
 SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.AVERAGE_POOL_2D: pool.COMPUTE_AVERAGE_POOL_2D,
     BuiltinOperator.CONCATENATION: concatenate.COMPUTE_CONCATENATION,
-    BuiltinOperator.CONV_2D: conv.COMPUTE_CONV_2D,
-    BuiltinOperator.DEPTHWISE_CONV_2D: conv.COMPUTE_DEPTHWISE_CONV_2D,
     BuiltinOperator.FLOOR: unary.COMPUTE_FLOOR,
     BuiltinOperator.FULLY_CONNECTED: fully_connected.COMPUTE_FULLY_CONNECTED,
     BuiltinOperator.L2_POOL_2D: pool.COMPUTE_L2_POOL_2D,
@@ -274,6 +272,8 @@ SHARED_CUSTOM: dict[str, Compute] = {}
 
 ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD,
+    BuiltinOperator.CONV_2D: conv.COMPUTE_CONV_2D,
+    BuiltinOperator.DEPTHWISE_CONV_2D: conv.COMPUTE_DEPTHWISE_CONV_2D,
     BuiltinOperator.MUL: binary.COMPUTE_MUL,
     BuiltinOperator.RESHAPE: shape.COMPUTE_RESHAPE,
     BuiltinOperator.MEAN: reduce.COMPUTE_MEAN,
@@ -308,6 +308,8 @@ ONLY_LITERT: dict[BuiltinOperator, Compute] = {
 }
 ONLY_TFLM: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD_RESCALING,
+    BuiltinOperator.CONV_2D: conv.COMPUTE_CONV_2D_AS_DECLARED,
+    BuiltinOperator.DEPTHWISE_CONV_2D: conv.COMPUTE_DEPTHWISE_CONV_2D_AS_DECLARED,
     BuiltinOperator.MUL: binary.COMPUTE_MUL_QUANTIZED,
     BuiltinOperator.RESHAPE: shape.COMPUTE_RESHAPE_AS_DECLARED,
     BuiltinOperator.MEAN: reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT,

@@ -24,7 +24,14 @@ from refinfer.kernels.common import (
     require_type,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
-from refinfer.kernels.conv import HYBRID, arithmetic, per_channel_arrays, require_images, require_scales
+from refinfer.kernels.conv import (
+    HYBRID,
+    arithmetic,
+    per_channel_arrays,
+    require_images,
+    require_scales,
+    shape_as_declared,
+)
 from refinfer.kernels.convolution import (
     Operands,
     Start,
@@ -147,19 +154,26 @@ Begin = Callable[["Array", "Array", "Array | None"], "tuple[Callable[[Sequence[W
 
 def fold(node: Node, host: Host) -> Evaluate:
     """The output's shape is an input."""
-    p = operands(node)
+    options, p = options_of(node, TransposeConvOptions), operands(node)
     require_operands(p, rank=4, int16_bias=(TensorType.INT32, TensorType.INT64))
     require_type(input_at(node, SHAPE), TensorType.INT32)
     evaluate = fold_arithmetic(node, p)
 
     def evaluate_in_shape(shape: Array, weights: Array, x: Array, bias: Array | None = None) -> tuple[Array, ...]:
-        return (evaluate(tuple(shape.tolist()), weights, x, bias),)
+        output = tuple(shape.tolist())
+        require(len(output) == 4, f"output shape {output}; it must have 4 dimensions")
+        number = tuple(axis.number for axis in window_grid(options, output, weights.shape))
+        require(number == x.shape[1:3], f"an output of {output} has windows {number}; the input is {x.shape}")
+        return (evaluate(output, weights, x, bias),)
 
     return evaluate_in_shape
 
 
 def fold_as_declared(node: Node, host: Host) -> Evaluate:
-    """The output has the shape that the file gives it, and the accumulators of int16 are always of 64 bits."""
+    """The output has the shape that the file gives it, be it too small or too large for the input.
+
+    The accumulators of int16 are always of 64 bits.
+    """
     p = operands(node)._replace(bias_type=TensorType.INT64)
     require_operands(p, rank=4, int16_bias=(TensorType.INT16, TensorType.INT64))
     evaluate = fold_arithmetic(node, p)
@@ -195,8 +209,10 @@ def fold_arithmetic(node: Node, p: Operands) -> Callable[[Shape, Array, Array, A
     begin = arithmetic(p, ARITHMETIC)
 
     def evaluate(shape: Shape, weights: Array, x: Array, bias: Array | None) -> Array:
-        rows, columns = window_grid(options, shape, weights.shape)
-        require_windows(x.shape, weights.shape, shape, (rows, columns))
+        found, expected = (shape[0], shape[3]), (len(x), len(weights))
+        require(found == expected, f"an output of {shape}; its batches and channels must be {expected}")
+        grid = window_grid(options, shape, weights.shape)
+        rows, columns = (axis._replace(number=size) for axis, size in zip(grid, x.shape[1:3], strict=True))
         sums, finish = begin(x, weights, bias)
         blocks = rows.crops(rows_at_a_time(len(x) * columns.size * len(weights)))
         return in_blocks(blocks, finish, lambda rows: sums((rows, columns)))
@@ -204,16 +220,8 @@ def fold_arithmetic(node: Node, p: Operands) -> Callable[[Shape, Array, Array, A
     return evaluate
 
 
-def require_windows(x: Shape, weights: Shape, y: Shape, grid: Sequence[Windows]) -> None:
-    """The output must have a window for each pixel of the input, and a channel for each filter."""
-    expected = (x[0], *(axis.number for axis in grid), weights[CHANNEL_AXIS])
-    found = (y[0], *x[1:-1], y[-1])
-    require(found == expected, f"an output of {y} takes windows {expected[1:-1]}; the input is {x}")
-
-
 def window_grid(options: TransposeConvOptions, output: Shape, weights: Shape) -> tuple[Windows, Windows]:
     """The windows of the output that pixels of the input add to."""
-    require(len(output) == 4, f"output shape {output}; it must have 4 dimensions")
     rows = windows(options.padding, output[1], weights[1], options.stride_h)
     return rows, windows(options.padding, output[2], weights[2], options.stride_w)
 
@@ -266,11 +274,6 @@ def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
     """The value of the first input, if the file holds it."""
     tensor = input_at(node, SHAPE)
     return None if tensor.data is None else [integers(tensor, TensorType.INT32)]
-
-
-def shape_as_declared(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
-    """The output's shape is the one in the file."""
-    return [output_at(node, 0).shape]
 
 
 ACCUMULATOR_BYTES = {TensorType.INT8: 4, TensorType.INT16: 8}

@@ -150,7 +150,7 @@ def fold_concatenation(node: Node, host: Host) -> Evaluate:
 
     def evaluate(*arrays: Array) -> tuple[Array, ...]:
         lined_up([each.shape for each in arrays], options.axis)
-        parts = [rescale(np.atleast_1d(each)) for rescale, each in zip(rescales, arrays, strict=True)]
+        parts = [brought(np.atleast_1d(each)) for brought, each in zip(rescales, arrays, strict=True)]
         return (np.concatenate(parts, options.axis),)
 
     return evaluate
@@ -164,23 +164,22 @@ def rescaling(x: Tensor, y: Tensor) -> Callable[[Array], Array]:
     if x.type == TensorType.INT8:
         require_alike(y, x)
     same = (first_scale(x), first_zero_point(x)) == (first_scale(y), first_zero_point(y))
-    if x.type != TensorType.UINT8 or same or not x.shape:
-        return lambda q: q
-    return lambda q: rescaled(q, *rescaling_terms(x, y))
+    return (lambda q: q) if x.type != TensorType.UINT8 or same or not x.shape else rescale(x, y)
 
 
-def rescaling_terms(x: Tensor, y: Tensor) -> tuple[Array, Array, int]:
-    """The factor, what is added to it, and the output's zero point; in float32."""
-    with np.errstate(all="ignore"):
-        scale = np.float32(first_scale(x)) * (np.float32(1) / np.float32(first_scale(y)))
-        return scale, np.float32(-first_zero_point(x)) * scale, first_zero_point(y)
-
-
-def rescaled(q: Array, scale: Array, bias: Array, offset: int) -> Array:
+def rescale(x: Tensor, y: Tensor) -> Callable[[Array], Array]:
     """y = clamp(round(q * scale + bias) + offset), in float32 [concatenation.h: ConcatenationWithScaling]"""
     with np.errstate(all="ignore"):
-        value = round_away(q.astype(np.float32) * scale + bias)
-    return clamp(to_int32(value) + offset, 0, 255, q.dtype)
+        scale = np.float32(first_scale(x)) * (np.float32(1) / np.float32(first_scale(y)))
+        bias = np.float32(-first_zero_point(x)) * scale
+    offset = first_zero_point(y)
+
+    def rescaled(q: Array) -> Array:
+        with np.errstate(all="ignore"):
+            value = round_away(q.astype(np.float32) * scale + bias)
+        return clamp(to_int32(value) + offset, 0, 255, q.dtype)
+
+    return rescaled
 
 
 def shape_of_concatenation(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
@@ -236,7 +235,8 @@ def fold_unpack(node: Node, host: Host) -> Evaluate:
 
     def evaluate(x: Array) -> tuple[Array, ...]:
         shape_of_unpack(node, [x.shape])
-        return tuple(np.moveaxis(x, axis, 0))
+        slices = np.moveaxis(x, axis, 0)
+        return tuple(slices[index, ...] for index in range(len(slices)))
 
     return evaluate
 
@@ -261,7 +261,7 @@ def fold_split(node: Node, host: Host) -> Evaluate:
 
     def evaluate(axis: Array, x: Array) -> tuple[Array, ...]:
         (at,) = numbers(axis)
-        sizes = [shape[at] for shape in halves(node, x.shape, at)]
+        sizes = [shape[at] for shape in equal_parts(node, x.shape, at)]
         return cut(x, at, sizes)
 
     return evaluate
@@ -270,10 +270,10 @@ def fold_split(node: Node, host: Host) -> Evaluate:
 def shape_of_split(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
     """As many equal parts as there are outputs."""
     axis = known(node, 0)
-    return None if axis is None else halves(node, shapes[1], axis[0])
+    return None if axis is None else equal_parts(node, shapes[1], axis[0])
 
 
-def halves(node: Node, shape: Shape, axis: int) -> Sequence[Shape]:
+def equal_parts(node: Node, shape: Shape, axis: int) -> Sequence[Shape]:
     """The shapes of equal parts."""
     at, parts = axis_of(axis, len(shape)), len(node.outputs)
     require(parts > 0 and shape[at] % parts == 0, f"{shape[at]} cannot be split into {parts} equal parts")

@@ -250,6 +250,7 @@ SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.MAXIMUM: binary.COMPUTE_MAXIMUM,
     BuiltinOperator.MINIMUM: binary.COMPUTE_MINIMUM,
     BuiltinOperator.NEG: unary.COMPUTE_NEG,
+    BuiltinOperator.SLICE: slice.COMPUTE_SLICE,
     BuiltinOperator.SIN: unary.COMPUTE_SIN,
     BuiltinOperator.LOG: unary.COMPUTE_LOG,
     BuiltinOperator.SQRT: unary.COMPUTE_SQRT,
@@ -265,6 +266,7 @@ SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ROUND: unary.COMPUTE_ROUND,
     BuiltinOperator.REDUCE_ALL: reduce.COMPUTE_REDUCE_ALL,
     BuiltinOperator.BROADCAST_ARGS: shape.COMPUTE_BROADCAST_ARGS,
+    BuiltinOperator.DYNAMIC_UPDATE_SLICE: slice.COMPUTE_DYNAMIC_UPDATE_SLICE,
 }
 """What all dialects compute alike, but for the functions in their Numerics."""
 
@@ -278,6 +280,7 @@ ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.RESHAPE: shape.COMPUTE_RESHAPE,
     BuiltinOperator.MEAN: reduce.COMPUTE_MEAN,
     BuiltinOperator.SUB: binary.COMPUTE_SUB,
+    BuiltinOperator.STRIDED_SLICE: slice.COMPUTE_STRIDED_SLICE,
     BuiltinOperator.ARG_MAX: reduce.COMPUTE_ARG_MAX_OF_NUMBERS,
     BuiltinOperator.TRANSPOSE_CONV: transpose_conv.COMPUTE_TRANSPOSE_CONV,
     BuiltinOperator.EXPAND_DIMS: shape.COMPUTE_EXPAND_DIMS_KEEPING_SCALES,
@@ -314,6 +317,7 @@ ONLY_TFLM: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.RESHAPE: shape.COMPUTE_RESHAPE_AS_DECLARED,
     BuiltinOperator.MEAN: reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT,
     BuiltinOperator.SUB: binary.COMPUTE_SUB_RESCALING,
+    BuiltinOperator.STRIDED_SLICE: slice.COMPUTE_STRIDED_SLICE_BY_AXIS,
     BuiltinOperator.ARG_MAX: reduce.COMPUTE_ARG_MAX,
     BuiltinOperator.TRANSPOSE_CONV: transpose_conv.COMPUTE_TRANSPOSE_CONV_AS_DECLARED,
     BuiltinOperator.EXPAND_DIMS: shape.COMPUTE_EXPAND_DIMS,

@@ -1,12 +1,14 @@
 """SLICE, STRIDED_SLICE and DYNAMIC_UPDATE_SLICE.
 
 Sources: slice.cc, strided_slice_common.cc, strided_slice.cc, dynamic_update_slice.cc, all in
-tensorflow/lite/micro/kernels; strided_slice_logic.h in tensorflow/lite/kernels/internal.
+tensorflow/lite/micro/kernels; strided_slice_logic.h in tensorflow/lite/kernels/internal. Of the arithmetic also the
+files of these names in tensorflow/lite/kernels, and internal/reference/strided_slice.h there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from refinfer.kernels.common import (
     input_at,
@@ -22,14 +24,21 @@ from refinfer.kernels.common import (
     require_type,
     switch_on_input,
 )
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, like_input
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, INT8, INT32, UINT16, Build, Repeated, struct
+from refinfer.kernels.movement import SIZED, Values, known, numbers, shape_by_values
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import StridedSliceOptions
 
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
 MAX_SLICE_DIMENSIONS = 5  # [slice.cc: kMaxDim]
 MAX_STRIDED_DIMENSIONS = 4  # [strided_slice_common.cc: kMaxDim]
+MAX_INDICES = 31  # of a STRIDED_SLICE: as many as a mask has bits
+MAX_UPDATE_DIMENSIONS = 8  # [dynamic_update_slice.cc: kMaxRank]
 INDICES = Repeated(INT32, 5)
 
 STRIDED_SLICE_PARAMS = struct(
@@ -154,6 +163,212 @@ def prepare_dynamic_update_slice(node: Node, build: Build) -> Iterator[Request]:
     )
 
 
+def fold_slice(node: Node, host: Host) -> Evaluate:
+    """`size` values from `begin` on, along each axis."""
+    require_arity(node, 3, 1)
+    begin, size = input_at(node, 1), input_at(node, 2)
+    require_same_type(input_at(node, 0), output_at(node, 0))
+    for tensor in (begin, size):
+        require_type(tensor, TensorType.INT32, TensorType.INT64)
+        require_rank(tensor, 1)
+    require_same_type(begin, size)
+
+    def evaluate(x: Array, begin: Array, size: Array) -> tuple[Array, ...]:
+        first = numbers(begin)
+        sizes = sliced(x.shape, first, numbers(size))
+        return (x[tuple(slice(at, at + length) for at, length in zip(first, sizes, strict=True))],)
+
+    return evaluate
+
+
+def sliced(shape: Shape, begin: Values, size: Values) -> Shape:
+    """A size of -1 is for all that is left."""
+    require(len(begin) == len(size) == len(shape), f"{len(begin)} and {len(size)} indices for {len(shape)} dimensions")
+    whole = tuple(full - at if n == -1 else n for full, at, n in zip(shape, begin, size, strict=True))
+    fits = all(at >= 0 and n >= 0 and at + n <= full for full, at, n in zip(shape, begin, whole, strict=True))
+    require(fits, f"{size} from {begin} on is not within {shape}")
+    return whole
+
+
+class Masks(NamedTuple):
+    """The masks of a STRIDED_SLICE: a bit for each index."""
+
+    begin: int
+    end: int
+    ellipsis: int = 0
+    new_axis: int = 0
+    shrink_axis: int = 0
+
+
+class Span(NamedTuple):
+    """What is taken along an axis of `size`: from first to last, exclusive, in steps; or one value, and no axis left."""
+
+    size: int
+    first: int
+    last: int
+    step: int = 1
+    shrinks: bool = False
+
+
+def fold_strided_slice(node: Node, host: Host) -> Evaluate:
+    """begin:end:stride along each axis, as in Python, with masks for what is left out."""
+    require_indices(node)
+    return striding(all_masks(node), options_of(node, StridedSliceOptions).offset)
+
+
+def fold_strided_slice_by_axis(node: Node, host: Host) -> Evaluate:
+    """The same without ellipses, new axes and offsets, which are ignored: every index is for the axis of its number."""
+    require_indices(node)
+    return striding(all_masks(node)._replace(ellipsis=0, new_axis=0), offset=False)
+
+
+def all_masks(node: Node) -> Masks:
+    """What the options say."""
+    found = options_of(node, StridedSliceOptions)
+    return Masks(
+        begin=found.begin_mask,
+        end=found.end_mask,
+        ellipsis=found.ellipsis_mask,
+        new_axis=found.new_axis_mask,
+        shrink_axis=found.shrink_axis_mask,
+    )
+
+
+def require_indices(node: Node) -> None:
+    """Three lists of int32."""
+    require_arity(node, 4, 1)
+    require_same_type(input_at(node, 0), output_at(node, 0))
+    for position in (1, 2, 3):
+        indices = input_at(node, position)
+        require_type(indices, TensorType.INT32)
+        require_rank(indices, 1)
+        require(indices.elements <= MAX_INDICES, f"{indices.elements} indices; up to {MAX_INDICES}", indices)
+
+
+def striding(masks: Masks, offset: bool) -> Evaluate:
+    """numpy's slices do the same, once new axes are in place and all ends lie within the axes."""
+
+    def evaluate(x: Array, begin: Array, end: Array, strides: Array) -> tuple[Array, ...]:
+        spans = planned(x.shape, numbers(begin), numbers(end), numbers(strides), masks, offset)
+        whole = x.reshape([span.size for span in spans])
+        return (whole[(*map(index_of, spans), ...)],)
+
+    return evaluate
+
+
+def index_of(span: Span) -> int | slice:
+    """In numpy's words; a last of -1 is before the beginning."""
+    if span.shrinks:
+        return span.first
+    return slice(span.first, None if span.last < 0 else span.last, span.step)
+
+
+def shape_of_strided_slice(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
+    """How many values each span has."""
+    begin, end, strides = (known(node, position) for position in (1, 2, 3))
+    if begin is None or end is None or strides is None:
+        return None
+    return [
+        taken(planned(shapes[0], begin, end, strides, all_masks(node), options_of(node, StridedSliceOptions).offset))
+    ]
+
+
+def shape_by_axis(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
+    """The same without ellipses, new axes and offsets."""
+    begin, end, strides = (known(node, position) for position in (1, 2, 3))
+    if begin is None or end is None or strides is None:
+        return None
+    masks = all_masks(node)._replace(ellipsis=0, new_axis=0)
+    return [taken(planned(shapes[0], begin, end, strides, masks, offset=False))]
+
+
+def taken(spans: Sequence[Span]) -> Shape:
+    """The sizes of all spans that do not shrink."""
+    return tuple(max(0, -((span.first - span.last) // span.step)) for span in spans if not span.shrinks)
+
+
+def planned(shape: Shape, begin: Values, end: Values, strides: Values, masks: Masks, offset: bool) -> list[Span]:
+    """A span for each axis, new ones among them. The ellipsis stands for as many axes as no index is left for.
+
+    Where there is one, it stands for one axis at least, even if that leaves the last index unused.
+    Source: strided_slice.cc: BuildStridedSliceParams.
+    """
+    count = len(begin)
+    require(count == len(end) == len(strides), f"{count}, {len(end)} and {len(strides)} indices")
+    rank = len(shape) + sum(bit(masks.new_axis & ~masks.ellipsis, index) for index in range(count))
+    ellipses = [index for index in range(rank) if bit(masks.ellipsis, index)] or [rank]
+    require(len(ellipses) == 1, "more than one ellipsis")
+    (ellipsis,) = ellipses
+    stretch = max(0, min(rank - count, rank - 1 - ellipsis))
+    spans, axes = [], list(shape)
+    for place in range(rank):
+        index = place - stretch if place > ellipsis else place
+        in_ellipsis = ellipsis <= place <= ellipsis + stretch
+        if not in_ellipsis and bit(masks.new_axis, index):
+            spans.append(Span(1, 0, 1))
+            continue
+        require(len(axes) > 0, f"{count} indices for {len(shape)} dimensions")
+        size = axes.pop(0)
+        if in_ellipsis or index >= count:
+            spans.append(Span(size, 0, size))
+        else:
+            spans.append(span_of(index, size, begin[index], end[index], strides[index], masks, offset))
+    return spans
+
+
+def span_of(index: int, size: int, begin: int, end: int, step: int, masks: Masks, offset: bool) -> Span:
+    """What an index takes of its axis; an end with `offset` counts from the beginning.
+
+    One that shrinks must hit a value: the runtimes leave the output as it was if it does not.
+    """
+    require(step != 0, "stride value has to be non-zero")
+    first = clamped(None if bit(masks.begin, index) else begin, size, step, at_end=step < 0)
+    if bit(masks.shrink_axis, index):
+        require(
+            step > 0 and 0 <= first < size, f"index {begin} in steps of {step} hits nothing along an axis of {size}"
+        )
+        return Span(size, first, first + 1, step, shrinks=True)
+    last = clamped(None if bit(masks.end, index) else end + first * offset, size, step, at_end=step > 0)
+    return Span(size, first, last, step)
+
+
+def bit(mask: int, index: int) -> bool:
+    """Whether a bit of the mask is set."""
+    return bool(mask >> index & 1)
+
+
+def fold_dynamic_update_slice(node: Node, host: Host) -> Evaluate:
+    """The first input, in which the second replaces what is there from `start` on."""
+    require_arity(node, 3, 1)
+    operand, start = input_at(node, 0), input_at(node, 2)
+    require_same_type(operand, input_at(node, 1))
+    require_type(start, TensorType.INT32, TensorType.INT64)
+    require_rank(start, 1)
+    return evaluate_dynamic_update_slice
+
+
+def evaluate_dynamic_update_slice(x: Array, update: Array, start: Array) -> tuple[Array, ...]:
+    """A start that leaves no room for the update is moved until there is."""
+    require_updatable(x.shape, update.shape, start.size)
+    begin = [min(max(at, 0), full - part) for at, full, part in zip(numbers(start), x.shape, update.shape, strict=True)]
+    y = x.copy()
+    y[tuple(slice(at, at + part) for at, part in zip(begin, update.shape, strict=True))] = update
+    return (y,)
+
+
+def shape_of_dynamic_update_slice(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """That of the first input."""
+    require_updatable(shapes[0], shapes[1], shapes[2][0])
+    return like_input(node, shapes)
+
+
+def require_updatable(shape: Shape, update: Shape, starts: int) -> None:
+    """The update must not be larger than what it updates."""
+    fits = len(update) == len(shape) == starts <= MAX_UPDATE_DIMENSIONS
+    fits = fits and all(part <= full for part, full in zip(update, shape, strict=True))
+    require(fits, f"an update of {update} at {starts} indices does not fit into {shape}")
+
+
 SLICE_TYPES = (TensorType.FLOAT32, TensorType.INT32, TensorType.INT8, TensorType.INT16, TensorType.BOOL)
 
 SLICE = Kernel(prepare=prepare_slice, invoke=invoke_slice)
@@ -172,4 +387,16 @@ DYNAMIC_UPDATE_SLICE = Kernel(
         TensorType.INT16,
         TensorType.INT32,
     ),
+)
+
+COMPUTE_SLICE = Compute(
+    fold=fold_slice, shape=shape_by_values(sliced, 1, 2), types=SIZED | {TensorType.INT4}, version=8
+)
+COMPUTE_STRIDED_SLICE = Compute(fold=fold_strided_slice, shape=shape_of_strided_slice, types=SIZED, version=4)
+COMPUTE_STRIDED_SLICE_BY_AXIS = Compute(fold=fold_strided_slice_by_axis, shape=shape_by_axis, types=SIZED, version=4)
+COMPUTE_DYNAMIC_UPDATE_SLICE = Compute(
+    fold=fold_dynamic_update_slice,
+    shape=shape_of_dynamic_update_slice,
+    types=SIZED | {TensorType.INT4},
+    version=6,
 )

@@ -33,6 +33,7 @@ from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.fixedpoint import (
     bit_length,
     clamp,
+    divide_as_x86,
     divide_by_power_of_two,
     doubling_high_mul,
     quantize_multiplier,
@@ -514,7 +515,7 @@ def fold_mul_to_8_bits(node: Node, host: Host) -> Evaluate:
 
 def fold_div(node: Node, host: Host) -> Evaluate:
     """Quantized; it fails on division by zero."""
-    params = quotient_of(node)
+    params = quotient_of(node, host)
 
     def divide(a: Array, b: Array) -> Array:
         require(not np.any(b == -params.second_offset), "division by zero")
@@ -523,13 +524,15 @@ def fold_div(node: Node, host: Host) -> Evaluate:
     return stretching(divide)
 
 
-def quotient_of(node: Node) -> Product:
+def quotient_of(node: Node, host: Host) -> Product:
     """The parameters of DIV."""
     first, second, y = three_tensors(node)
     for tensor in (first, second, y):
         require_affine(tensor)
-    real = np.float32(first_scale(first)) / (np.float32(first_scale(second)) * np.float32(first_scale(y)))
-    return product_of(node, float(real))
+    scale = host.numerics.scale
+    with np.errstate(all="ignore"):
+        real = float(scale(first_scale(first)) / (scale(first_scale(second)) * scale(first_scale(y))))
+    return product_of(node, real)
 
 
 def evaluate_div(p: Product, a: Array, b: Array) -> Array:
@@ -550,16 +553,6 @@ def evaluate_div(p: Product, a: Array, b: Array) -> Array:
 def leading_sign_bits(x: Array) -> Array:
     """How many of the bits after the sign repeat it, in int32 [common.h: CountLeadingSignBits]."""
     return 31 - bit_length(np.where(x < 0, ~x, x))
-
-
-def divide_as_x86(x: Array, exponent: Array) -> Array:
-    """``x / 2**exponent``, ties away from zero, as x86 does it where C leaves it open: beyond 0 to 31.
-
-    There, gemmlowp's RoundingDivideByPOT shifts an int32 by the exponent modulo 32, and 1 modulo 64.
-    """
-    mask = wrap_int32(~(np.int64(-1) << (exponent & 63)))
-    remainder, threshold = x & mask, (mask >> 1) + (x < 0)
-    return wrap_int32((x >> (exponent & 31)) + (remainder > threshold))
 
 
 def divide_truncating(a: Array, b: Array) -> Array:

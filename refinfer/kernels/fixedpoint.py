@@ -74,7 +74,7 @@ def divide_as_x86(x: Array, exponent: Array | int) -> Array:
 
     There, gemmlowp's RoundingDivideByPOT shifts an int32 by the exponent modulo 32, and 1 modulo 64.
     """
-    mask = wrap_int32(~(np.int64(-1) << (exponent & 63)))
+    mask = wrap_int32(~(np.full_like(x, -1) << (np.asarray(exponent) & 63)))
     remainder, threshold = x & mask, (mask >> 1) + (x < 0)
     return wrap_int32((x >> (exponent & 31)) + (remainder > threshold))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.fixedpoint import quantize_multiplier, round_away, scale_int64, scale_twice, to_int32
 from refinfer.kernels.lazy import np
@@ -34,6 +34,8 @@ class Numerics:
 
     fully_connected_requantize: Callable[[Sequence[float]], Requantize]
     fully_connected_requantize_int16: Callable[[Sequence[float]], Requantize]
+    scale: Callable[[float], Any]
+    """A scale as the number that ABS, DIV and RSQRT compute real multipliers with."""
     product_multiplier: Callable[[float, float, float], float]
     """Of MUL and PRELU: the product of two scales over a third."""
     fully_connected_multiplier: Callable[[float, float, float], float]
@@ -56,6 +58,16 @@ def in_floating_point(multipliers: Sequence[float]) -> Requantize:
     """One rounding of a double product, ties away from zero."""
     real = np.array(multipliers, np.float64)
     return lambda acc: to_int32(round_away(acc * real))
+
+
+def as_float(scale: float) -> np.float32:
+    """Scales as they are stored; every step of what is computed of them is rounded to float."""
+    return np.float32(scale)
+
+
+def as_double(scale: float) -> np.float64:
+    """Scales as doubles."""
+    return np.float64(scale)
 
 
 def product_ratio(first: float, second: float, output: float) -> float:

@@ -30,7 +30,7 @@ def inverse_square_root(x: Array) -> tuple[Array, Array]:
     y = np.full(np.shape(x), 1 << 28, np.int64)
     for _ in range(5):
         cube = saturate(multiply(multiply(y, y), y) << 6, 32)
-        y = saturate((multiply(np.int64(ONE_AND_A_HALF), y) - multiply(half, cube)) << 3, 32)
+        y = saturate((multiply(y, ONE_AND_A_HALF) - multiply(half, cube)) << 3, 32)
     right = 11 - fours
     root = multiply(y, HALF_OF_ROOT_TWO) << np.maximum(-right, 0)
     return np.where(x <= 1, 2**31 - 1, root), np.where(x <= 1, 0, -np.maximum(right, 0))

@@ -26,7 +26,14 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, like_input
-from refinfer.kernels.fixedpoint import clamp, quantize_multiplier, scale_twice
+from refinfer.kernels.fixedpoint import (
+    clamp,
+    divide_as_x86,
+    doubling_high_mul,
+    quantize_multiplier,
+    scale_twice,
+    wrap_int32,
+)
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
@@ -127,8 +134,8 @@ def require_quantized(node: Node) -> None:
 def fold_abs(node: Node, host: Host) -> Evaluate:
     """Quantized: y = clamp(scale(|x - zero_point|) + output zero point)"""
     require_quantized(node)
-    x, y = input_at(node, 0), output_at(node, 0)
-    multiplier, shift = quantize_multiplier(float(np.float32(first_scale(x)) / np.float32(first_scale(y))))
+    x, y, scale = input_at(node, 0), output_at(node, 0), host.numerics.scale
+    multiplier, shift = quantize_multiplier(float(scale(first_scale(x)) / scale(first_scale(y))))
     zero_point, offset, same = first_zero_point(x), first_zero_point(y), first_scale(x) == first_scale(y)
 
     def evaluate(values: Array) -> tuple[Array, ...]:
@@ -157,8 +164,8 @@ def fold_rsqrt(node: Node, host: Host) -> Evaluate:
     """
     require_quantized(node)
     x, y = input_at(node, 0), output_at(node, 0)
-    root = np.sqrt(np.float32(first_scale(x)))
-    multiplier, shift = quantize_multiplier(1.0 / float(root * np.float32(first_scale(y))))
+    scale = host.numerics.scale
+    multiplier, shift = quantize_multiplier(1.0 / float(np.sqrt(scale(first_scale(x))) * scale(first_scale(y))))
     zero_point, offset = first_zero_point(x), first_zero_point(y)
 
     def evaluate(values: Array) -> tuple[Array, ...]:
@@ -166,7 +173,8 @@ def fold_rsqrt(node: Node, host: Host) -> Evaluate:
         require(not np.any(size < 0), "the inverse square root of a negative number")
         m, s = inverse_square_root(size)
         inverse = scale_twice(np.ones_like(size), m, s + ROOT_BITS)
-        scaled = scale_twice(inverse, multiplier, shift - ROOT_BITS) + offset
+        doubled = doubling_high_mul(wrap_int32(inverse << max(shift - ROOT_BITS, 0)), multiplier)
+        scaled = divide_as_x86(doubled, max(ROOT_BITS - shift, 0)) + offset
         limits = np.iinfo(values.dtype)
         return (clamp(np.where(size == 0, limits.max, scaled), limits.min, limits.max, values.dtype),)
 

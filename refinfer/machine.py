@@ -151,6 +151,9 @@ def _constants(subgraph: Subgraph) -> list[Array | None]:
 
 
 def _constant(tensor: Tensor) -> Array | None:
+    """The value that the file has for a tensor; one of no elements need not be written down."""
+    if tensor.data is None and 0 in tensor.shape:
+        return np.empty(tensor.shape, dtype_of(tensor.type))
     try:
         return constant(tensor)
     except Refusal as refusal:

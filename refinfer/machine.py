@@ -152,9 +152,9 @@ def _constants(subgraph: Subgraph) -> list[Array | None]:
 
 def _constant(tensor: Tensor) -> Array | None:
     """The value that the file has for a tensor; one of no elements need not be written down."""
-    if tensor.data is None and 0 in tensor.shape:
-        return np.empty(tensor.shape, dtype_of(tensor.type))
     try:
+        if tensor.data is None and 0 in tensor.shape:
+            return np.empty(tensor.shape, dtype_of(tensor.type))
         return constant(tensor)
     except Refusal as refusal:
         place = f"tensor {tensor.index} ({tensor.name!r}) of subgraph {tensor.subgraph}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from refinfer.kernels.fixedpoint import divide_by_power_of_two, round_away, wrap_int32
+from refinfer.kernels.fixedpoint import bit_length, divide_by_power_of_two, round_away, wrap_int32
 from refinfer.kernels.lazy import np
 
 if TYPE_CHECKING:
@@ -34,6 +34,14 @@ EXP_OF_MINUS_AN_EIGHTH = 1895147668  # Q0 of 32 bits
 ONE_THIRD = 715827883  # Q0 of 32 bits
 FORTY_EIGHT_SEVENTEENTHS = 1515870810  # Q2 of 32 bits
 MINUS_THIRTY_TWO_SEVENTEENTHS = -1010580540  # Q2 of 32 bits
+
+LOG_OF_2 = 1488522236  # and what follows: Q0 of 32 bits
+SQRT_OF_A_HALF = 1518500250
+FOURTH_ROOT_OF_A_HALF = 1805811301
+LOG_N = 117049297  # 11/240 * 2**1/4
+LOG_D = 127690142  # 1/20 * 2**1/4
+LOG_I = 1057819769  # 2 / 2**1/4 - 2**1/4
+LOG_F = 638450708  # 1/4 * 2**1/4
 
 TABLE_STEP = 1 / 24
 TABLE_SIZE = 256
@@ -107,13 +115,41 @@ def two_over_one_plus_x(x: Array, bits: int) -> Array:
     return y
 
 
+def log_from_1(x: Array, integer_bits: int, output_integer_bits: int) -> Array:
+    """log(x) of x >= 1, in int32: log(2**e * r) = e * log 2 + log r with r between sqrt(1/2) and 1.
+
+    Either e is the exponent of x or, where that would make r smaller, that of x * sqrt(1/2); a rational function around
+    2**-1/4 gives log r. [common.h: log_x_for_x_greater_than_or_equal_to_1_impl]
+    """
+    accumulator_bits = output_integer_bits + 1
+    quarter = 1 << (31 - accumulator_bits - 2)
+    headroom = 31 - bit_length(x)
+    headroom_of_half = 31 - bit_length(multiply(x, SQRT_OF_A_HALF))
+    r = np.minimum(
+        saturate(multiply(x << headroom, SQRT_OF_A_HALF) << 1, 32),
+        saturate(x << headroom_of_half, 32),
+    )
+    e = np.maximum(
+        saturate((integer_bits - 1 - headroom << (31 - accumulator_bits)) + quarter, 32),
+        saturate((integer_bits - headroom_of_half << (31 - accumulator_bits)) - quarter, 32),
+    )
+    p = (r + FOURTH_ROOT_OF_A_HALF + 1) >> 1
+    q = 2 * (r - FOURTH_ROOT_OF_A_HALF)
+    q2 = multiply(q, q)
+    numerator = multiply(q, r) + multiply(multiply(q, q2), LOG_N)
+    denominator = multiply(p, LOG_I + q + multiply(q2, LOG_D)) + multiply(q, LOG_F)
+    log_r = multiply(divide_by_power_of_two(numerator, accumulator_bits), one_over_one_plus_x(denominator))
+    return saturate((multiply(e, LOG_OF_2) + log_r) << 1, 32)
+
+
 def multiply(a: Array, b: Array | int, bits: int = 32) -> Array:
     """a * b, ties up; the integer bits of the product are those of both together.
 
     -1 * -1 gives the largest number below 1 [SaturatingRoundingDoublingHighMul].
     """
     half = 1 << (bits - 2)
-    return np.minimum((a * b + half) >> (bits - 1), largest(bits))
+    product: Array = a * b + half
+    return np.minimum(product >> (bits - 1), largest(bits))
 
 
 def saturate(x: Array, bits: int) -> Array:
@@ -128,7 +164,7 @@ def largest(bits: int) -> int:
 
 def narrow(constant: int, bits: int) -> int:
     """A positive or negative constant of 32 bits in so many, ties away from zero [RescaleConstantInitializer]."""
-    return int(divide_by_power_of_two(np.int64(constant), 32 - bits))
+    return int(divide_by_power_of_two(np.array(constant, np.int64), 32 - bits))
 
 
 def logistic_by_table(x: Array, multiplier: int, shift: int) -> Array:

@@ -42,6 +42,8 @@ class Numerics:
     """The same, of weights with one scale; weights with more are all multiplied in doubles."""
     softmax_multiplier: Callable[[float, float, float], float]
     """The same, of the scale and beta over the step of the table, in int16."""
+    softmax_real: Callable[[float], Any]
+    """The numbers with which that table is made."""
 
 
 def in_fixed_point(multipliers: Sequence[float]) -> Requantize:

@@ -1,4 +1,4 @@
-"""UNIDIRECTIONAL_SEQUENCE_LSTM.
+"""UNIDIRECTIONAL_SEQUENCE_LSTM, BIDIRECTIONAL_SEQUENCE_LSTM and LSTM.
 
 Sources: unidirectional_sequence_lstm.cc, lstm_eval.cc, lstm_eval_common.cc, lstm_shared.h,
 fully_connected_common.cc, all in tensorflow/lite/micro/kernels.
@@ -8,9 +8,11 @@ TFLM runs the plain cell alone: no peephole, no projection, no layer normalizati
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels import lstm_basic, lstm_full, lstm_plain
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -24,12 +26,17 @@ from refinfer.kernels.common import (
     require_shape,
     type_size,
 )
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.fully_connected import is_per_channel, per_channel_arrays
 from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT16, INT32, INT64, UINT8, Build, Repeated, struct
-from refinfer.schema.enums import TensorType
+from refinfer.kernels.recurrent import cell_of, walk
+from refinfer.schema.enums import LSTMKernelType, TensorType
 from refinfer.schema.graph import Node, Tensor
-from refinfer.schema.options import UnidirectionalSequenceLSTMOptions
+from refinfer.schema.options import LSTMOptions, UnidirectionalSequenceLSTMOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
 
 INPUTS = 24
 INPUT, OUTPUT_STATE, CELL_STATE = 0, 18, 19
@@ -221,9 +228,65 @@ def invoke(node: Node) -> None:
         require(weights.type == TensorType.INT8, f"Filter type {weights.type.name} not supported.", weights)
 
 
+def fold(node: Node, host: Host) -> Evaluate:
+    """TFLM's UNIDIRECTIONAL_SEQUENCE_LSTM."""
+    options = options_of(node, UnidirectionalSequenceLSTMOptions)
+    x, cell = input_at(node, INPUT), cell_of(node.inputs)
+    activation = options.fused_activation_function
+    if x.type == TensorType.FLOAT32:
+        step = partial(lstm_plain.float_step, options.cell_clip, activation)
+    else:
+        step = partial(lstm_plain.step, lstm_plain.params_of(x, cell, options.cell_clip, activation))
+
+    def evaluate(x: Array, *inputs: Array | None) -> tuple[Array, ...]:
+        cell = lstm_full.cell_with_batches(cell_of((x, *inputs)), x.shape[1 if options.time_major else 0])
+        return (walk(partial(step, cell), [x], cell.hidden.shape[1], time_major=options.time_major),)
+
+    return evaluate
+
+
+def fold_lstm(node: Node, host: Host) -> Evaluate:
+    """LSTM is two operators under one name."""
+    return lstm_basic.fold(node) if is_basic(node) else lstm_full.fold_one_step(node, host)
+
+
+def shape_of_lstm(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """Of either."""
+    return lstm_basic.shape(shapes) if is_basic(node) else lstm_full.shape_like_sequence(node, shapes)
+
+
+def is_basic(node: Node) -> bool:
+    """Whether the node has five inputs and four outputs."""
+    return options_of(node, LSTMOptions).kernel_type == LSTMKernelType.BASIC
+
+
 UNIDIRECTIONAL_SEQUENCE_LSTM = Kernel(
     init=op_data(OP_DATA_LSTM, "unidirectional_sequence_lstm.cc: UnidirectionalSequenceLstmInit"),
     prepare=prepare,
     invoke=invoke,
     parameters=LSTM_PARAMS,
+)
+COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM = Compute(
+    fold=lstm_full.fold_unidirectional,
+    shape=lstm_full.shape_like_sequence,
+    types=frozenset({TensorType.FLOAT32, TensorType.INT8}),
+    version=3,
+)
+COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM_PLAIN = Compute(
+    fold=fold,
+    shape=lstm_full.shape_like_sequence,
+    types=frozenset({TensorType.FLOAT32, TensorType.INT8, TensorType.INT16}),
+    version=3,
+)
+COMPUTE_LSTM = Compute(
+    fold=fold_lstm,
+    shape=shape_of_lstm,
+    types=frozenset({TensorType.FLOAT32, TensorType.INT8, TensorType.UINT8}),
+    version=4,
+)
+COMPUTE_BIDIRECTIONAL_SEQUENCE_LSTM = Compute(
+    fold=lstm_full.fold_bidirectional,
+    shape=lstm_full.shape_of_both,
+    types=frozenset({TensorType.FLOAT32}),
+    version=3,
 )

@@ -1,0 +1,156 @@
+"""One step of an LSTM in float32, with float weights or with int8 weights and activations quantized on the fly.
+
+    i, f, o = sigmoid(W x + A a + R h + p * c + b)    for the input, forget and output gate, with weights of their own
+    g       = act(W x + A a + R h + b)                for the cell gate
+    c       = f * c + i * g
+    h       = P (o * act(c)) + b                      or, without projection, o * act(c)
+
+With layer normalization, the sum of a gate is made without its bias, normalized to mean 0 and deviation 1, multiplied
+with coefficients, and then comes the bias.
+
+Sources: LiteRT's kernels/lstm_eval.cc, kernels/internal/reference/portable_tensor_utils.cc. It is the only float LSTM
+that LiteRT has, for all sets of kernels, and adds as Eigen does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from refinfer.kernels import eigen
+from refinfer.kernels.lazy import np
+from refinfer.kernels.matmul import sequential_matmul
+from refinfer.kernels.recurrent import ACTIVATIONS, CELL, FORGET, INPUT, OUTPUT, Cell, Gate, Scheme, operand
+from refinfer.schema.enums import ActivationFunctionType
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+NORMALIZATION_FLOOR = 1e-8
+LARGEST_FLOAT = 3.4028234663852886e38
+
+
+class Params(NamedTuple):
+    """What a node comes down to. `scales` are those of the weights, 1 where they are floats."""
+
+    scheme: Scheme
+    scales: Cell[float]
+    activation: ActivationFunctionType
+    cell_clip: float
+    projection_clip: float
+
+
+def step(p: Params, cell: Cell[Array], rows: slice, x: Array, auxiliary: Array | None = None) -> Array:
+    """The new hidden state of some batches; both states are updated."""
+    hidden, state = cell.hidden[rows], cell.state[rows]
+    vectors = [operand(p.scheme, each) for each in (x, auxiliary, hidden)]
+
+    def gate(index: int) -> Array:
+        sums = gate_sums(p.scheme, cell.gates[index], p.scales.gates[index], vectors, hidden, state)
+        if index == CELL:
+            return activate_cell_gate(sums, p.activation)
+        return eigen.sigmoid(sums[-1], scratch_place(cell, index, rows.start))
+
+    input_gate = gate(INPUT) if cell.has_input_gate else None
+    forget_gate, cell_gate = gate(FORGET), gate(CELL)
+    state *= forget_gate
+    state += cell_gate * (np.float32(1) - forget_gate if input_gate is None else input_gate)
+    clip(state, p.cell_clip)
+    hidden[...] = project(p, cell, gate(OUTPUT) * activate_state(state, cell_gate, p.activation))
+    return hidden
+
+
+def gate_sums(
+    scheme: Scheme, gate: Gate[Array], scales: Gate[float], vectors: list[Any], hidden: Array, state: Array
+) -> list[Array]:
+    """The sum of a gate as it grows: the last is what is activated. Vectors of zeros (None) are left out."""
+    start = (
+        np.zeros_like(state) if gate.norm is not None or gate.bias is None else np.broadcast_to(gate.bias, state.shape)
+    )
+    sums = [start]
+    factors = (gate.weights, gate.auxiliary, None if is_diagonal(gate) else gate.recurrent)
+    for weights, scale, vector in zip(
+        factors, (scales.weights, scales.auxiliary, scales.recurrent), vectors, strict=True
+    ):
+        if weights is not None and vector is not None:
+            sums.append(scheme.add(sums[-1], weights, scale or 1.0, vector))
+    z = sums[-1]
+    if is_diagonal(gate):
+        z = z + gate.recurrent * hidden
+    if gate.peephole is not None:
+        z = z + float_weights(gate.peephole, scales.peephole) * state
+    if gate.norm is not None:
+        z = normalize(z) * gate.norm + gate.bias
+    sums[-1] = z
+    return sums
+
+
+def is_diagonal(gate: Gate[Array]) -> bool:
+    """Whether the recurrent weights are those of the diagonal alone."""
+    return gate.recurrent is not None and gate.recurrent.ndim == 1
+
+
+def float_weights(weights: Array, scale: float | None) -> Array:
+    """Peephole weights, which are multiplied as floats in every scheme."""
+    return weights if weights.dtype == np.float32 else np.float32(scale) * weights.astype(np.float32)
+
+
+def normalize(x: Array) -> Array:
+    """Each row with mean 0 and standard deviation 1, its sums taken in order [PortableMeanStddevNormalization]."""
+    ones, size = np.ones((x.shape[1], 1), np.float32), np.float32(x.shape[1])
+    difference = x - sequential_matmul(x, ones) / size
+    variance = sequential_matmul(difference * difference, ones) / size
+    return difference * (np.float32(1) / np.sqrt(variance + np.float32(NORMALIZATION_FLOOR)))
+
+
+def activate_cell_gate(sums: list[Array], activation: ActivationFunctionType) -> Array:
+    """The activation of the last sum.
+
+    The runtime sums to and fro between two buffers, and NONE takes what is in the first of them: every other sum.
+    """
+    if activation == ActivationFunctionType.NONE:
+        return sums[-1 if len(sums) % 2 else -2]
+    return ACTIVATIONS[activation](sums[-1])
+
+
+def activate_state(state: Array, cell_gate: Array, activation: ActivationFunctionType) -> Array:
+    """The activation of the cell's state; NONE leaves the cell gate where the runtime looks for it."""
+    return cell_gate if activation == ActivationFunctionType.NONE else ACTIVATIONS[activation](state)
+
+
+def scratch_place(cell: Cell[Array], gate: int, batch: int) -> int:
+    """Where the runtime keeps a gate, counted in floats from an aligned address: input, cell, forget, output gate."""
+    order = (INPUT, CELL, FORGET, OUTPUT) if cell.has_input_gate else (CELL, FORGET, OUTPUT)
+    return int(order.index(gate) * cell.state.size + batch * cell.state.shape[1])
+
+
+def project(p: Params, cell: Cell[Array], y: Array) -> Array:
+    """P y + b, limited; y itself without projection."""
+    if cell.projection is None:
+        return y
+    z = np.zeros((len(y), len(cell.projection)), np.float32)
+    if cell.projection_bias is not None:
+        z = z + cell.projection_bias
+    vector = operand(p.scheme, y)
+    if vector is not None:
+        z = p.scheme.add(z, cell.projection, p.scales.projection or 1.0, vector)
+    clip(z, p.projection_clip)
+    return z
+
+
+def clip(x: Array, limit: float) -> None:
+    """Limit to -limit and limit, in place, if the limit is above 0."""
+    if limit > 0:
+        np.clip(x, -np.float32(limit), np.float32(limit), out=x)
+
+
+def add_floats(total: Array, weights: Array, scale: float, x: Array) -> Array:
+    """total + W x, the product first; what overflows is limited.
+
+    [lstm_eval.cc: MatrixBatchVectorMultiplyAccumulate; cpu_backend_gemm_eigen.cc]
+    """
+    limit = np.float32(LARGEST_FLOAT)
+    product = eigen.matmul(weights, x)
+    return np.clip(product + total, -limit, limit) if len(x) == 1 else np.clip(product, -limit, limit) + total
+
+
+FLOATS = Scheme(lambda x: x, add_floats)

@@ -414,7 +414,7 @@ DEPTHWISE_ARITHMETIC = {
     (TensorType.INT16, TensorType.INT8): fold_16x8,
 }
 BELIEVERS = {(TensorType.INT16, TensorType.INT8), (TensorType.FLOAT32, TensorType.INT8)}
-"""Types for which LiteRT takes the depth multiplier from the options; otherwise it counts filters."""
+"""Types for which the depth multiplier is taken from the options; otherwise filters are counted [depthwise_conv.cc]."""
 
 COMPUTE_TYPES = frozenset({TensorType.FLOAT32, TensorType.UINT8, TensorType.INT8, TensorType.INT16})
 

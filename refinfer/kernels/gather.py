@@ -1,31 +1,43 @@
 """GATHER, GATHER_ND and EMBEDDING_LOOKUP.
 
 Sources: gather.cc, gather_nd.cc, embedding_lookup.cc, all in tensorflow/lite/micro/kernels. All three compute the
-output's shape again and keep it in memory of their own, even where it is what the file says.
+output's shape again and keep it in memory of their own, even where it is what the file says. Of the arithmetic also
+the files of these names in tensorflow/lite/kernels.
+
+An index that is out of range is refused, as LiteRT does; the other runtime may read what lies beside the tensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
+from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import (
     input_at,
+    is_affine,
     options_of,
     output_at,
     require_arity,
     require_rank,
+    require_same_type,
     require_type,
     tensor_bytes,
     type_size,
     writable_dims,
 )
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Kernel, Persistent, Request, require, temps
 from refinfer.kernels.layout import FLOAT, INT32, SIZE_T, Build, struct
-from refinfer.kernels.quantization import require_zero_point
+from refinfer.kernels.lazy import np
+from refinfer.kernels.movement import axis_of
+from refinfer.kernels.quantization import require_per_channel, require_zero_point
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import GatherOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
 
 MAX_INDICES = 5  # [gather_nd.cc: MAX_INDICES_ND]
 
@@ -104,8 +116,143 @@ def prepare_embedding_lookup(node: Node, build: Build) -> Iterator[Request]:
         require_zero_point(value, 0)
 
 
+def fold_gather(node: Node, host: Host) -> Evaluate:
+    """y[batch, outer, i..., inner] = x[batch, outer, positions[batch, i...], inner]"""
+    require_arity(node, 2, 1)
+    require_same_type(input_at(node, 0), output_at(node, 0))
+    require_type(input_at(node, 1), *INDEX_TYPES)
+
+    def evaluate(x: Array, positions: Array) -> tuple[Array, ...]:
+        axis, batch_dims = batches_and_axis(node, x.shape, positions.shape)
+        require_within(positions, x.shape[axis])
+        batches = x.shape[:batch_dims]
+        places = positions.reshape(prod(batches), 1, -1, 1)
+        blocks = x.reshape(prod(batches), prod(x.shape[batch_dims:axis]), x.shape[axis], prod(x.shape[axis + 1 :]))
+        found = np.take_along_axis(blocks, places.astype(np.int64), axis=2)
+        return (found.reshape(shape_of_gather(node, [x.shape, positions.shape])[0]),)
+
+    return evaluate
+
+
+def shape_of_gather(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """The axis is replaced by the dimensions of the positions that are not of the batch."""
+    x, positions = shapes
+    axis, batch_dims = batches_and_axis(node, x, positions)
+    return [(*x[:axis], *positions[batch_dims:], *x[axis + 1 :])]
+
+
+def batches_and_axis(node: Node, x: Shape, positions: Shape) -> tuple[int, int]:
+    """The axis, and the number of dimensions that both inputs begin with."""
+    options = options_of(node, GatherOptions)
+    axis = axis_of(options.axis, len(x))
+    batch_dims = options.batch_dims + len(positions) if options.batch_dims < 0 else options.batch_dims
+    fits = 0 <= batch_dims <= min(axis, len(positions)) and x[:batch_dims] == positions[:batch_dims]
+    require(fits, f"batch_dims {options.batch_dims} along axis {options.axis} of {x}, at positions of {positions}")
+    return axis, batch_dims
+
+
+def require_within(indices: Array, size: int) -> None:
+    """No index beyond an axis."""
+    require(bool(np.all((indices >= 0) & (indices < size))), f"an index is not within 0 and {size}")
+
+
+def fold_gather_nd(node: Node, host: Host) -> Evaluate:
+    """y[i..., inner] = x[indices[i...], inner], where an index is for the first axes of x"""
+    require_arity(node, 2, 1)
+    require_same_type(input_at(node, 0), output_at(node, 0))
+    require_type(input_at(node, 1), *INDEX_TYPES)
+
+    def evaluate(x: Array, indices: Array) -> tuple[Array, ...]:
+        shape = shape_of_gather_nd(node, [x.shape, indices.shape])[0]
+        axes = np.moveaxis(indices, -1, 0)
+        if indices.size and not x.size:
+            require(False, f"indices into {x.shape}, which has no elements")
+        for places, size in zip(axes, x.shape, strict=False):
+            require_within(places, size)
+        return (x[tuple(axes)].reshape(shape) if len(axes) else np.broadcast_to(x, shape).copy(),)
+
+    return evaluate
+
+
+def shape_of_gather_nd(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """A slice for each index, of the axes that it leaves open."""
+    x, indices = shapes
+    require(len(x) >= 1 and len(indices) >= 1, f"scalars: {x} at {indices}")
+    require(indices[-1] <= len(x), f"indices of {indices[-1]} axes; there are {len(x)}")
+    return [indices[:-1] + x[indices[-1] :]]
+
+
+def fold_embedding_lookup(node: Node, host: Host) -> Evaluate:
+    """Rows of a table, which may be quantized where the output is not."""
+    require_arity(node, 2, 1)
+    lookup, value, y = input_at(node, 0), input_at(node, 1), output_at(node, 0)
+    require_rank(lookup, 1)
+    require_type(value, *LOOKUP_TYPES)
+    if value.type == y.type:
+        return lambda lookup, value: (looked_up(lookup, value),)
+    require_type(value, *QUANTIZED_LOOKUP_TYPES)
+    require_type(y, TensorType.FLOAT32, TensorType.FLOAT16)
+    scales = row_scales(value)
+    dtype = dtype_of(y.type)
+
+    def evaluate(lookup: Array, value: Array) -> tuple[Array, ...]:
+        """y[i] = scale * value[lookup[i]]; uint8 is an old name for int8"""
+        rows = looked_up(lookup, value.view(np.int8)).astype(np.float32)
+        scale = scales if scales.size == 1 else scales[lookup]
+        return ((rows * scale.reshape(-1, *[1] * (rows.ndim - 1))).astype(dtype),)
+
+    return evaluate
+
+
+def looked_up(lookup: Array, value: Array) -> Array:
+    """y[i] = value[lookup[i]]"""
+    require_within(lookup, len(value))
+    return value[lookup]
+
+
+def row_scales(value: Tensor) -> Array:
+    """One scale, or one for each row."""
+    require(is_affine(value), f"{value.type.name} without a scale", value)
+    assert value.quantization is not None
+    require(value.quantization.details is None, "only affine quantization is supported", value)
+    require_zero_point(value, 0)
+    if len(value.quantization.scale) > 1:
+        require(value.quantization.quantized_dimension == 0, "scales along the columns", value)
+        require_per_channel(value, value.shape[0])
+    return np.array(value.quantization.scale, np.float32)
+
+
+def shape_of_embedding_lookup(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """A row of the table for each index."""
+    lookup, value = shapes
+    require(len(value) >= 2, f"a table of {value}; it takes 2 dimensions or more")
+    return [lookup + value[1:]]
+
+
 GATHER_TYPES = (TensorType.FLOAT32, TensorType.INT8)
 
 GATHER = Kernel(prepare=prepare_gather, parameters=GATHER_PARAMS)
 GATHER_ND = Kernel(prepare=prepare_gather_nd)
 EMBEDDING_LOOKUP = Kernel(prepare=prepare_embedding_lookup)
+
+INDEX_TYPES = (TensorType.INT16, TensorType.INT32, TensorType.INT64)
+GATHERED = frozenset(
+    {
+        TensorType.FLOAT32,
+        TensorType.FLOAT16,
+        TensorType.UINT8,
+        TensorType.INT8,
+        TensorType.INT16,
+        TensorType.INT32,
+        TensorType.INT64,
+        TensorType.BOOL,
+    }
+)
+QUANTIZED_LOOKUP_TYPES = (TensorType.UINT8, TensorType.INT8)
+LOOKUP_TYPES = (*GATHERED, TensorType.UINT16, TensorType.UINT32, TensorType.UINT64, TensorType.FLOAT64)
+
+COMPUTE_GATHER = Compute(fold=fold_gather, shape=shape_of_gather, types=GATHERED, version=8)
+COMPUTE_GATHER_ND = Compute(fold=fold_gather_nd, shape=shape_of_gather_nd, types=GATHERED, version=6)
+COMPUTE_EMBEDDING_LOOKUP = Compute(
+    fold=fold_embedding_lookup, shape=shape_of_embedding_lookup, types=frozenset({TensorType.INT32}), version=5
+)

@@ -201,7 +201,7 @@ class Masks(NamedTuple):
 
 
 class Span(NamedTuple):
-    """What is taken along an axis of `size`: from first to last, exclusive, in steps; or one value, and no axis left."""
+    """What is taken along an axis: from first to last (exclusive) in steps; or one value, and then no axis is left."""
 
     size: int
     first: int

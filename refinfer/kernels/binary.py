@@ -39,6 +39,7 @@ from refinfer.kernels.fixedpoint import (
     quantize_multiplier,
     round_half_away,
     scale_twice,
+    to_int32,
     wrap_int32,
 )
 from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, Scratch, op_data, require, temps
@@ -644,7 +645,7 @@ def power(a: Array, b: Array) -> Array:
             return np.broadcast_to(power_by_squaring(a, whole), np.broadcast_shapes(a.shape, b.shape))
     if a.dtype.kind == "f":
         return libm.powf(a, b)
-    return truncated_to_int32(np.power(a.astype(np.float64), b.astype(np.float64)))
+    return to_int32(np.trunc(np.power(a.astype(np.float64), b.astype(np.float64)))).astype(a.dtype)
 
 
 def power_by_squaring(base: Array, exponent: int) -> Array:
@@ -654,12 +655,6 @@ def power_by_squaring(base: Array, exponent: int) -> Array:
     half = power_by_squaring(base, exponent // 2)
     square = activate(half * half, ActivationFunctionType.NONE)
     return activate(base * square, ActivationFunctionType.NONE) if exponent % 2 else square
-
-
-def truncated_to_int32(x: Array) -> Array:
-    """What x86 makes of a double that becomes an int32: beyond its range, and of NaN, the least."""
-    inside = (x > -(2.0**31) - 1) & (x < 2.0**31)
-    return np.where(inside, np.where(inside, x, 0).astype(np.int64), -(2**31)).astype(np.int32)
 
 
 def right_shift(a: Array, b: Array) -> Array:

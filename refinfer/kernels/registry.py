@@ -30,6 +30,7 @@ from refinfer.kernels import (
     reduce,
     resize,
     rnn,
+    search,
     shape,
     signal,
     slice,

@@ -121,12 +121,14 @@ def fold_gather(node: Node, host: Host) -> Evaluate:
     require_arity(node, 2, 1)
     require_same_type(input_at(node, 0), output_at(node, 0))
     require_type(input_at(node, 1), *INDEX_TYPES)
+    is_int4 = input_at(node, 0).type == TensorType.INT4
 
     def evaluate(x: Array, positions: Array) -> tuple[Array, ...]:
         axis, batch_dims = batches_and_axis(node, x.shape, positions.shape)
+        require(not is_int4 or prod(x.shape[axis + 1 :]) % 2 == 0, "an odd number of INT4 values, which share bytes")
         require_within(positions, x.shape[axis])
         batches = x.shape[:batch_dims]
-        places = positions.reshape(prod(batches), 1, -1, 1)
+        places = positions.reshape(prod(batches), 1, prod(positions.shape[batch_dims:]), 1)
         blocks = x.reshape(prod(batches), prod(x.shape[batch_dims:axis]), x.shape[axis], prod(x.shape[axis + 1 :]))
         found = np.take_along_axis(blocks, places.astype(np.int64), axis=2)
         return (found.reshape(shape_of_gather(node, [x.shape, positions.shape])[0]),)
@@ -192,6 +194,7 @@ def fold_embedding_lookup(node: Node, host: Host) -> Evaluate:
         return lambda lookup, value: (looked_up(lookup, value),)
     require_type(value, *QUANTIZED_LOOKUP_TYPES)
     require_type(y, TensorType.FLOAT32, TensorType.FLOAT16)
+    require(value.type != TensorType.INT4 or prod(value.shape[1:]) % 2 == 0, "rows that share a byte", value)
     scales = row_scales(value)
     dtype = dtype_of(y.type)
 
@@ -248,10 +251,10 @@ GATHERED = frozenset(
         TensorType.BOOL,
     }
 )
-QUANTIZED_LOOKUP_TYPES = (TensorType.UINT8, TensorType.INT8)
-LOOKUP_TYPES = (*GATHERED, TensorType.UINT16, TensorType.UINT32, TensorType.UINT64, TensorType.FLOAT64)
+QUANTIZED_LOOKUP_TYPES = (TensorType.UINT8, TensorType.INT8, TensorType.INT4)
+LOOKUP_TYPES = (*GATHERED, TensorType.INT4, TensorType.UINT16, TensorType.UINT32, TensorType.UINT64, TensorType.FLOAT64)
 
-COMPUTE_GATHER = Compute(fold=fold_gather, shape=shape_of_gather, types=GATHERED, version=8)
+COMPUTE_GATHER = Compute(fold=fold_gather, shape=shape_of_gather, types=GATHERED | {TensorType.INT4}, version=8)
 COMPUTE_GATHER_ND = Compute(fold=fold_gather_nd, shape=shape_of_gather_nd, types=GATHERED, version=6)
 COMPUTE_EMBEDDING_LOOKUP = Compute(
     fold=fold_embedding_lookup, shape=shape_of_embedding_lookup, types=frozenset({TensorType.INT32}), version=5

@@ -39,6 +39,14 @@ class Params(NamedTuple):
     projection_clip: float
 
 
+class Sums(NamedTuple):
+    """The sum of a gate, and what it was before the hidden state came to it, from the start on."""
+
+    total: Array
+    before: list[Array]
+    is_diagonal: bool
+
+
 def step(p: Params, cell: Cell[Array], rows: slice, x: Array, auxiliary: Array | None = None) -> Array:
     """The new hidden state of some batches; both states are updated."""
     hidden, state = cell.hidden[rows], cell.state[rows]
@@ -47,8 +55,8 @@ def step(p: Params, cell: Cell[Array], rows: slice, x: Array, auxiliary: Array |
     def gate(index: int) -> Array:
         sums = gate_sums(p.scheme, cell.gates[index], p.scales.gates[index], vectors, hidden, state)
         if index == CELL:
-            return activate_cell_gate(sums, p.activation)
-        return eigen.sigmoid(sums[-1], scratch_place(cell, index, rows.start))
+            return activate_cell_gate(sums, p.activation, p.scheme)
+        return eigen.sigmoid(sums.total, scratch_place(cell, index, rows.start))
 
     input_gate = gate(INPUT) if cell.has_input_gate else None
     forget_gate, cell_gate = gate(FORGET), gate(CELL)
@@ -61,32 +69,25 @@ def step(p: Params, cell: Cell[Array], rows: slice, x: Array, auxiliary: Array |
 
 def gate_sums(
     scheme: Scheme, gate: Gate[Array], scales: Gate[float], vectors: list[Any], hidden: Array, state: Array
-) -> list[Array]:
-    """The sum of a gate as it grows: the last is what is activated. Vectors of zeros (None) are left out."""
-    start = (
-        np.zeros_like(state) if gate.norm is not None or gate.bias is None else np.broadcast_to(gate.bias, state.shape)
-    )
-    sums = [start]
-    factors = (gate.weights, gate.auxiliary, None if is_diagonal(gate) else gate.recurrent)
-    for weights, scale, vector in zip(
-        factors, (scales.weights, scales.auxiliary, scales.recurrent), vectors, strict=True
-    ):
+) -> Sums:
+    """W x + A a + R h + p * c + b, in this order; vectors of zeros (None) are left out."""
+    x, auxiliary, h = vectors
+    is_diagonal = gate.recurrent is not None and gate.recurrent.ndim == 1
+    z = np.broadcast_to(np.float32(0) if gate.norm is not None or gate.bias is None else gate.bias, state.shape)
+    before = [z]
+    for weights, scale, vector in ((gate.weights, scales.weights, x), (gate.auxiliary, scales.auxiliary, auxiliary)):
         if weights is not None and vector is not None:
-            sums.append(scheme.add(sums[-1], weights, scale or 1.0, vector))
-    z = sums[-1]
-    if is_diagonal(gate):
+            z = scheme.add(z, weights, scale or 1.0, vector)
+            before.append(z)
+    if is_diagonal:
         z = z + gate.recurrent * hidden
+    elif gate.recurrent is not None and h is not None:
+        z = scheme.add(z, gate.recurrent, scales.recurrent or 1.0, h)
     if gate.peephole is not None:
         z = z + float_weights(gate.peephole, scales.peephole) * state
     if gate.norm is not None:
         z = normalize(z) * gate.norm + gate.bias
-    sums[-1] = z
-    return sums
-
-
-def is_diagonal(gate: Gate[Array]) -> bool:
-    """Whether the recurrent weights are those of the diagonal alone."""
-    return gate.recurrent is not None and gate.recurrent.ndim == 1
+    return Sums(z, before, is_diagonal)
 
 
 def float_weights(weights: Array, scale: float | None) -> Array:
@@ -102,14 +103,17 @@ def normalize(x: Array) -> Array:
     return difference * (np.float32(1) / np.sqrt(variance + np.float32(NORMALIZATION_FLOOR)))
 
 
-def activate_cell_gate(sums: list[Array], activation: ActivationFunctionType) -> Array:
-    """The activation of the last sum.
+def activate_cell_gate(sums: Sums, activation: ActivationFunctionType, scheme: Scheme) -> Array:
+    """The activation of the sum; NONE takes what is in the buffer of the gate.
 
-    The runtime sums to and fro between two buffers, and NONE takes what is in the first of them: every other sum.
+    With float weights, the runtime sums to and fro between that buffer and another (a diagonal adds in place): it may
+    have ended in the other one.
     """
-    if activation == ActivationFunctionType.NONE:
-        return sums[-1 if len(sums) % 2 else -2]
-    return ACTIVATIONS[activation](sums[-1])
+    if activation != ActivationFunctionType.NONE:
+        return ACTIVATIONS[activation](sums.total)
+    products = len(sums.before) - 1
+    ends_here = products % 2 == (0 if sums.is_diagonal else 1)
+    return sums.total if ends_here or scheme is not FLOATS else sums.before[products - products % 2]
 
 
 def activate_state(state: Array, cell_gate: Array, activation: ActivationFunctionType) -> Array:

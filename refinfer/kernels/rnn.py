@@ -142,8 +142,8 @@ def fold_bidirectional(node: Node, host: Host) -> Evaluate:
     def evaluate(*inputs: Any) -> tuple[Array, ...]:
         x, auxiliary = inputs[INPUT], inputs[AUXILIARY]
         cells = (
-            Cell(*inputs[FORWARD], auxiliary=inputs[FORWARD_AUXILIARY]),
-            Cell(*inputs[BACKWARD], auxiliary=inputs[BACKWARD_AUXILIARY]),
+            Cell._make((*inputs[FORWARD], inputs[FORWARD_AUXILIARY])),
+            Cell._make((*inputs[BACKWARD], inputs[BACKWARD_AUXILIARY])),
         )
         more = [auxiliary] if is_second_input else []
         # the runtime forgets about the second cell's own input where it walks batch by batch

@@ -63,12 +63,25 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """What a runtime computed from the random inputs of the seeds 0, 1 and 2: sha256 of the bytes of all outputs.
+
+    `fresh` is of an interpreter for each seed; `in_sequence` of one for all, and only recorded where a model remembers.
+    """
+
+    int_mode: str
+    fresh: tuple[str, ...]
+    in_sequence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CorpusModel:
     """A model and everything recorded of it.
 
     `operators` are operators with their version and types: "ADD v1 (float32,float32)->(float32)". `int_mode` says
     what integers may be fed to it. `wheel` is the recording of the PyPI wheel, None where that does not load it;
-    `wasm32` that of a recording build with 100 resource variables.
+    `wasm32` that of a recording build with 100 resource variables. `outputs` has the dialects whose runtime runs
+    the model.
     """
 
     file: str
@@ -82,6 +95,7 @@ class CorpusModel:
     wheel: Allocations | None
     builds: Mapping[str, Recorded]
     wasm32: Allocations | None
+    outputs: Mapping[str, Outputs]
 
     @property
     def runs(self) -> bool:
@@ -168,7 +182,17 @@ def _model(entry: Mapping[str, Any]) -> CorpusModel:
         wheel=_of_the_wheel(wheel["allocations"]) if wheel["allocations"].get("TfLiteEvalTensor data") else None,
         builds={name: _recorded(build) for name, build in entry["arm"].items()},
         wasm32=_of_wasm32(wasm32) if wasm32 else None,
+        outputs={
+            dialect: _outputs(record)
+            for dialect, record in (("litert", entry["litert"]["REF"]), ("tflm", wheel))
+            if "sha_s0" in record
+        },
     )
+
+
+def _outputs(record: Mapping[str, Any]) -> Outputs:
+    in_sequence = tuple(record[f"sha_seq{seed}"] for seed in range(3)) if "sha_seq0" in record else ()
+    return Outputs(record["int_mode"], tuple(record[f"sha_s{seed}"] for seed in range(3)), in_sequence)
 
 
 def _traits(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -278,6 +302,8 @@ CHECKS = {
     *(f"{figure} on {build}" for build in BUILDS for figure in ("used", "recording", "minimum")),
     *(f"{sequence} on m4_ref" for sequence in ("tail", "plan", "scratch")),
     "recording on wasm32",
+    "outputs in litert",
+    "outputs in tflm",
     "refused",
     "when refused",
     "refused operator",

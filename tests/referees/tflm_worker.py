@@ -16,11 +16,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from tflite_micro import runtime
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+if TYPE_CHECKING:
+    from tflite_micro import runtime
 
 INT_RANGES = {"full": (-100, 100), "small": (0, 3)}  # of int32 and int64 inputs, which often are indices
 OUTPUT_SHAPE = "outshape:"  # an int mode that gives the values of int32 inputs: "outshape:1,3,12,64"
@@ -28,6 +30,7 @@ OUTPUT_SHAPE = "outshape:"  # an int mode that gives the values of int32 inputs:
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer until the requests end. `None` in place of a model means the same model as before."""
+    import_module("tflite_micro")  # once, for all forks
     model = b""
     while True:
         try:
@@ -69,6 +72,8 @@ def pickles(file: BinaryIO) -> Iterator[dict[str, Any]]:
 
 def work(model: bytes, question: dict[str, Any], findings: BinaryIO, text: BinaryIO) -> None:
     """Load the model and, if asked, run it once; note every step that was reached."""
+    from tflite_micro import runtime
+
     os.dup2(text.fileno(), 2)
     signal.alarm(question["seconds"])  # its default action ends the process, whatever C++ is doing
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -120,6 +125,8 @@ def outputs_of(model: bytes, interpreter: runtime.Interpreter) -> list[bytes]:
 
 def main_subgraph(model: bytes) -> Any:
     """Subgraph 0, by the wheel's own reader of the format."""
+    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
     return schema.Model.GetRootAsModel(model, 0).Subgraphs(0)
 
 

@@ -259,7 +259,7 @@ def fold_reverse(node: Node, host: Host) -> Evaluate:
         axes = sorted(axis_of(each, x.ndim) for each in numbers(axis))
         contiguous = all(following == each + 1 for each, following in pairwise(axes))
         require(contiguous, f"axes {numbers(axis)} do not lie side by side")
-        return (np.flip(x, axes),)
+        return (np.flip(x, tuple(axes)),)
 
     return evaluate
 

@@ -273,7 +273,8 @@ def mean(rows: Array) -> Array:
     if rows.dtype.kind == "f":
         return added(rows) / rows.dtype.type(len(rows))
     total, n = rows.sum(axis=0, dtype=np.int64), max(1, len(rows))
-    return (np.sign(total) * (np.abs(total) // n)).astype(rows.dtype)
+    floor = total // n
+    return (floor + ((total < 0) & (floor * n != total))).astype(rows.dtype)
 
 
 class Rescaling(NamedTuple):
@@ -417,40 +418,80 @@ def fold_index(index_of: IndexOf, type_of: Callable[[Node], TensorType]) -> Fold
 
 
 def resolved_one(axis: int, shape: Shape) -> int:
-    """The axis, counted from the end if it is negative."""
+    """The axis, counted from the start; it may not be empty."""
     require(-len(shape) <= axis < len(shape), f"axis {axis} of a tensor of {len(shape)} dimensions")
     require(shape[axis] > 0, f"axis {axis} of shape {shape} is empty")
     return axis % len(shape)
 
 
-def index_of_largest(x: Array, axis: int) -> Array:
-    """The first of the largest numbers; but 0 if the number there is NaN, for none is larger."""
-    return np.where(starts_with_nan(x, axis), 0, (x == np.fmax.reduce(x, axis, keepdims=True)).argmax(axis))
+class Order(NamedTuple):
+    """What ARG_MAX or ARG_MIN looks for: what comes before what, and which is first of all numbers, NaN left out."""
+
+    before: Callable[[Array, Array], Array]
+    first: Callable[[Array, int], Array]
 
 
-def index_of_smallest(x: Array, axis: int) -> Array:
-    """The first of the smallest numbers; but 0 if the number there is NaN, for none is smaller."""
-    return np.where(starts_with_nan(x, axis), 0, (x == np.fmin.reduce(x, axis, keepdims=True)).argmax(axis))
+def descending() -> Order:
+    """The largest first."""
+    return Order(np.greater, lambda x, axis: np.fmax.reduce(x, axis, keepdims=True))
 
 
-def starts_with_nan(x: Array, axis: int) -> Array:
-    """Where the first number along an axis is NaN."""
-    first = x.take(0, axis)
-    return first != first
+def ascending() -> Order:
+    """The smallest first."""
+    return Order(np.less, lambda x, axis: np.fmin.reduce(x, axis, keepdims=True))
 
 
-def index_of_largest_number(x: Array, axis: int) -> Array:
-    """As `index_of_largest`, but NaN is passed over unless the axis is the last in memory."""
-    if prod(x.shape[axis + 1 :]) == 1:
-        return index_of_largest(x, axis)
-    return (x == np.fmax.reduce(x, axis, keepdims=True)).argmax(axis)
+def index_from_first(order: Callable[[], Order]) -> IndexOf:
+    """The first of the largest; but 0 if the number there is NaN, for none is larger."""
+
+    def index_of(x: Array, axis: int) -> Array:
+        start = x.take(0, axis)
+        return np.where(start != start, 0, index_of_number(order(), x, axis))
+
+    return index_of
 
 
-def index_of_smallest_number(x: Array, axis: int) -> Array:
-    """As `index_of_smallest`, but NaN is passed over unless the axis is the last in memory."""
-    if prod(x.shape[axis + 1 :]) == 1:
-        return index_of_smallest(x, axis)
-    return (x == np.fmin.reduce(x, axis, keepdims=True)).argmax(axis)
+def index_in_memory(order: Callable[[], Order]) -> IndexOf:
+    """The first of the largest, NaN passed over; in another way if they are floats that lie side by side in memory."""
+
+    def index_of(x: Array, axis: int) -> Array:
+        if x.dtype.kind == "f" and prod(x.shape[axis + 1 :]) == 1:
+            return index_in_lanes(order(), np.moveaxis(x, axis, -1))
+        return index_of_number(order(), x, axis)
+
+    return index_of
+
+
+def index_of_number(order: Order, x: Array, axis: int) -> Array:
+    """The first of the largest numbers, NaN passed over; 0 if there is nothing else."""
+    return np.asarray((x == order.first(x, axis)).argmax(axis))
+
+
+def index_in_lanes(order: Order, x: Array) -> Array:
+    """The largest of every fourth number of the last axis, the largest of these four, then what is left over.
+
+    NaN is passed over but for one case: where all of a lane is NaN, it hides what it is compared with
+    [optimized_ops.h: ArgMaxVector].
+    """
+    size = x.shape[-1]
+    whole = size - size % LANES
+    best, index = np.full(x.shape[:-1], np.nan, x.dtype), np.zeros(x.shape[:-1], np.int64)
+    if whole > 0:
+        lanes = x[..., :whole].reshape(*x.shape[:-1], -1, LANES)
+        of_lane = order.first(lanes, -2)[..., 0, :]
+        halves = unless_before(order, of_lane[..., 0::2], of_lane[..., 1::2])
+        best = unless_before(order, halves[..., 0], halves[..., 1])
+        index_of_lane = index_of_number(order, lanes, -2) * LANES + np.arange(LANES)
+        index = np.where(of_lane == best[..., None], index_of_lane, size).min(axis=-1)
+    for i in range(whole, size):
+        better = order.before(x[..., i], best) | np.isnan(best)
+        best, index = np.where(better, x[..., i], best), np.where(better, i, index)
+    return np.where(np.isnan(best), 0, index)
+
+
+def unless_before(order: Order, a: Array, b: Array) -> Array:
+    """a unless b comes before it."""
+    return np.where(order.before(b, a), b, a)
 
 
 def type_of_output(node: Node) -> TensorType:
@@ -499,6 +540,7 @@ REDUCE_ALL = Kernel(init=REDUCE_INIT, prepare=prepare_all, invoke=invoke_all, pa
 ARG_MAX = Kernel(invoke=invoke_arg, parameters=ARG_MAX_PARAMS)
 ARG_MIN = Kernel(invoke=invoke_arg, parameters=ARG_MIN_PARAMS)
 
+LANES = 4
 QUANTIZED = (TensorType.UINT8, TensorType.INT8, TensorType.INT16)
 SUM_FOLDS = {
     TensorType.FLOAT32: as_it_is(added),
@@ -569,7 +611,7 @@ COMPUTE_REDUCE_MAX_FROM_FIRST = reduction(folds_as_it_is(largest_of_all_from_fir
 COMPUTE_REDUCE_MIN_FROM_FIRST = reduction(folds_as_it_is(smallest_of_all_from_first), 3)
 COMPUTE_REDUCE_ANY = reduction({TensorType.BOOL: as_it_is(any_true)}, 1)
 COMPUTE_REDUCE_ALL = reduction({TensorType.BOOL: as_it_is(all_true)}, 1)
-COMPUTE_ARG_MAX = indexing(index_of_largest, type_of_output)
-COMPUTE_ARG_MIN = indexing(index_of_smallest, type_of_output)
-COMPUTE_ARG_MAX_OF_NUMBERS = indexing(index_of_largest_number, type_in_options)
-COMPUTE_ARG_MIN_OF_NUMBERS = indexing(index_of_smallest_number, type_in_options)
+COMPUTE_ARG_MAX = indexing(index_from_first(descending), type_of_output)
+COMPUTE_ARG_MIN = indexing(index_from_first(ascending), type_of_output)
+COMPUTE_ARG_MAX_OF_NUMBERS = indexing(index_in_memory(descending), type_in_options)
+COMPUTE_ARG_MIN_OF_NUMBERS = indexing(index_in_memory(ascending), type_in_options)

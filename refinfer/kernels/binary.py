@@ -9,7 +9,8 @@ and tflite/kernels/internal/reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import atan2
 from typing import TYPE_CHECKING, NamedTuple
 
 from refinfer.kernels import common_scale, gemmlowp, libm
@@ -25,7 +26,6 @@ from refinfer.kernels.common import (
     require_arity,
     require_same_shape,
     require_same_type,
-    require_type,
     switch_on_input,
     switch_on_output,
 )
@@ -664,8 +664,19 @@ def right_shift(a: Array, b: Array) -> Array:
 
 
 def fold_atan2(node: Node, host: Host) -> Evaluate:
-    """The angle of the point (b, a), by C's atan2; of doubles too. The shapes may not differ."""
-    return without_stretching(np.arctan2 if input_at(node, 0).type == TensorType.FLOAT64 else libm.atan2f)
+    """The angle of the point (b, a), by C's atan2, of doubles too. The shapes may not differ."""
+    require_same_type(input_at(node, 0), output_at(node, 0))
+    return without_stretching(ATAN2[input_at(node, 0).type])
+
+
+def atan2_of_doubles(a: Array, b: Array) -> Array:
+    """math.atan2 is C's."""
+    return np.array(list(map(atan2, a.ravel().tolist(), b.ravel().tolist())), np.float64).reshape(a.shape)
+
+
+def atan2_of_halves(a: Array, b: Array) -> Array:
+    """By way of floats."""
+    return libm.atan2f(a, b).astype(np.float16)
 
 
 def without_stretching(compute: Elementwise) -> Evaluate:
@@ -680,26 +691,42 @@ def without_stretching(compute: Elementwise) -> Evaluate:
     return evaluate
 
 
-def fold_add_n(node: Node, host: Host) -> Evaluate:
-    """Any number of inputs of one shape and type."""
-    first = input_at(node, 0)
-    require_type(first, *ADD_N_FOLDS)
-    require(len(node.inputs) >= 2, f"{len(node.inputs)} inputs; it takes 2 or more")
-    for position in range(1, len(node.inputs)):
-        require_same_type(first, input_at(node, position))
-    return ADD_N_FOLDS[first.type](node, host)
+def add_n(folds: Mapping[TensorType, Fold]) -> Compute:
+    """The arithmetic of ADD_N, by the type of its inputs, which have one type and shape."""
+
+    def fold(node: Node, host: Host) -> Evaluate:
+        require(len(node.inputs) >= 2, f"{len(node.inputs)} inputs; it takes 2 or more")
+        first = input_at(node, 0)
+        for position in range(1, len(node.inputs)):
+            require_same_type(first, input_at(node, position))
+        return folds[first.type](node, host)
+
+    return Compute(fold=fold, shape=shape_of_first, types=frozenset(folds), version=1)
 
 
-def fold_add_n_plain(node: Node, host: Host) -> Evaluate:
-    """In their order; a sum that exceeds the floats stays at the largest."""
-    return without_stretching(sum_in_order)
+def fold_add_n_limited(node: Node, host: Host) -> Evaluate:
+    """In order; a sum that exceeds the floats stays at the largest, and integers wrap around."""
+    return without_stretching(limited_sum)
 
 
-def sum_in_order(*inputs: Array) -> Array:
-    """y = ((a + b) + c) + …"""
+def limited_sum(*inputs: Array) -> Array:
+    """y = limit(limit(a + b) + c) …"""
     total = inputs[0]
     for each in inputs[1:]:
         total = activate(total + each, ActivationFunctionType.NONE)
+    return total
+
+
+def fold_add_n_plain(node: Node, host: Host) -> Evaluate:
+    """In order, from 0."""
+    return without_stretching(plain_sum)
+
+
+def plain_sum(*inputs: Array) -> Array:
+    """y = ((0 + a) + b) + …"""
+    total = np.zeros_like(inputs[0])
+    for each in inputs:
+        total = total + each
     return total
 
 
@@ -843,10 +870,10 @@ SQUARED_DIFFERENCE_FOLDS: dict[TensorType, Fold] = {
     TensorType.INT32: plain(squared_difference),
     TensorType.INT8: fold_small_squared_difference,
 }
-ADD_N_FOLDS: dict[TensorType, Fold] = {
-    TensorType.FLOAT32: fold_add_n_plain,
-    TensorType.INT32: fold_add_n_plain,
-    TensorType.INT8: fold_add_n_quantized,
+ATAN2: dict[TensorType, Elementwise] = {
+    TensorType.FLOAT32: libm.atan2f,
+    TensorType.FLOAT16: atan2_of_halves,
+    TensorType.FLOAT64: atan2_of_doubles,
 }
 ORDERED = (
     TensorType.FLOAT32,
@@ -893,9 +920,8 @@ COMPUTE_FLOOR_MOD = binary(
     version=2,
 )
 COMPUTE_POW = binary(dict.fromkeys((TensorType.FLOAT32, TensorType.INT32), plain(power)), version=1)
-COMPUTE_ATAN2 = binary(
-    dict.fromkeys((TensorType.FLOAT32, TensorType.FLOAT64, TensorType.FLOAT16), fold_atan2), version=1
-)
+COMPUTE_ATAN2 = binary(dict.fromkeys(ATAN2, fold_atan2), version=1)
 COMPUTE_BITWISE_XOR = binary(dict.fromkeys(BITS, plain(exclusive_or)), version=1)
 COMPUTE_RIGHT_SHIFT = binary(dict.fromkeys(BITS, plain(right_shift)), version=1)
-COMPUTE_ADD_N = Compute(fold=fold_add_n, shape=shape_of_first, types=frozenset(ADD_N_FOLDS), version=1)
+COMPUTE_ADD_N = add_n(dict.fromkeys((TensorType.FLOAT32, TensorType.INT32), fold_add_n_limited))
+COMPUTE_ADD_N_QUANTIZED = add_n({TensorType.FLOAT32: fold_add_n_plain, TensorType.INT8: fold_add_n_quantized})

@@ -176,6 +176,7 @@ def fold_dequantize(node: Node, host: Host) -> Evaluate:
         return lambda values: (values.astype(np.float32),)
     require_affine(x)
     scales, zero_points = along_axis(x)
+    require(x.type != TensorType.INT16 or scales.ndim == 0, "INT16 may have one scale only", x)
     return lambda values: ((scales * (values.astype(np.int64) - zero_points)).astype(np.float32),)
 
 
@@ -202,8 +203,8 @@ def fold_fake_quant(node: Node, host: Host) -> Evaluate:
     return evaluate
 
 
-def fold_cast(to_integer: Callable[[Array, np.dtype[Any]], Array]) -> Callable[[Node, Host], Evaluate]:
-    """To another type; `to_integer` says what becomes of floats beyond an integer's type."""
+def fold_cast(nan_is_zero: bool) -> Callable[[Node, Host], Evaluate]:
+    """To another type; as an integer, NaN is zero or else the largest."""
 
     def fold(node: Node, host: Host) -> Evaluate:
         require_arity(node, 1, 1)
@@ -213,42 +214,31 @@ def fold_cast(to_integer: Callable[[Array, np.dtype[Any]], Array]) -> Callable[[
 
         def evaluate(values: Array) -> tuple[Array, ...]:
             with np.errstate(all="ignore"):
-                return (cast(values, dtype, to_integer),)
+                return (cast(values, dtype, nan_is_zero),)
 
         return evaluate
 
     return fold
 
 
-def cast(x: Array, dtype: np.dtype[Any], to_integer: Callable[[Array, np.dtype[Any]], Array]) -> Array:
-    """Of complex numbers the real part; to halves by way of floats; integers wrap around."""
+def cast(x: Array, dtype: np.dtype[Any], nan_is_zero: bool) -> Array:
+    """Of complex numbers the real part; to halves by way of floats; integers wrap around, and floats do not."""
     if x.dtype.kind == "c" and dtype.kind != "c":
         x = x.real
     if x.dtype.kind == "f" and dtype.kind in "iu":
-        return to_integer(x, dtype)
+        return saturated(x, dtype, 0 if nan_is_zero else int(np.iinfo(dtype).max))
     if dtype == np.float16:
         x = x.astype(np.float32)
     return x.astype(dtype)
 
 
-def saturating(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Towards zero, and no further than the type goes; NaN becomes the largest [cast.cc: CastValue]."""
+def saturated(x: Array, dtype: np.dtype[Any], of_nan: int) -> Array:
+    """Towards zero, and no further than the type goes [quantization_util.h: SafeCast]."""
     limits = np.iinfo(dtype)
-    above = ~(x < float(limits.max) + 1) if limits.bits < 64 else ~(x < float(limits.max))
-    below = x < limits.min
-    inside = np.where(above | below, 0, x).astype(dtype)
-    return np.where(above, limits.max, np.where(below, limits.min, inside)).astype(dtype)
-
-
-def wrapping(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Towards zero, as x86 does it where C leaves it open.
-
-    To an int32 first, or to an int64 for uint32: what exceeds it, and NaN, becomes the least. Its lowest bits remain.
-    """
-    if dtype != np.uint32:
-        return to_int32(np.trunc(x)).astype(dtype)
-    inside = np.abs(x) < 2.0**63
-    return np.where(inside, np.where(inside, x, 0).astype(np.int64), -(2**63)).astype(dtype)
+    above, below = x >= 2.0 * (limits.max // 2 + 1), x < limits.min
+    inside = np.where(above | below | np.isnan(x), 0, x).astype(dtype)
+    beyond = [np.array(each, dtype) for each in (of_nan, limits.max, limits.min)]
+    return np.select([np.isnan(x), above, below], beyond, inside)
 
 
 QUANTIZE_TYPES = {
@@ -303,6 +293,8 @@ COMPUTE_DEQUANTIZE = Compute(
 )
 COMPUTE_FAKE_QUANT = Compute(fold=fold_fake_quant, shape=like_input, types=frozenset({TensorType.FLOAT32}), version=2)
 COMPUTE_CAST = Compute(
-    fold=fold_cast(saturating), shape=like_input, types=frozenset({*CAST_TO, TensorType.INT4}), version=9
+    fold=fold_cast(nan_is_zero=False), shape=like_input, types=frozenset({*CAST_TO, TensorType.INT4}), version=9
 )
-COMPUTE_CAST_WRAPPING = Compute(fold=fold_cast(wrapping), shape=like_input, types=frozenset(CAST_TO), version=9)
+COMPUTE_CAST_NAN_TO_ZERO = Compute(
+    fold=fold_cast(nan_is_zero=True), shape=like_input, types=frozenset(CAST_TO), version=9
+)

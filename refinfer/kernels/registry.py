@@ -283,7 +283,6 @@ SHARED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.SPLIT_V: concatenate.COMPUTE_SPLIT_V,
     BuiltinOperator.CEIL: unary.COMPUTE_CEIL,
     BuiltinOperator.REVERSE_V2: space.COMPUTE_REVERSE_V2,
-    BuiltinOperator.ADD_N: binary.COMPUTE_ADD_N,
     BuiltinOperator.GATHER_ND: gather.COMPUTE_GATHER_ND,
     BuiltinOperator.COS: unary.COMPUTE_COS,
     BuiltinOperator.QUANTIZE: quantize.COMPUTE_QUANTIZE,
@@ -346,6 +345,7 @@ ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE,
     BuiltinOperator.MIRROR_PAD: pad.COMPUTE_MIRROR_PAD_KEEPING_SCALES,
     BuiltinOperator.UNIQUE: search.COMPUTE_UNIQUE,
+    BuiltinOperator.ADD_N: binary.COMPUTE_ADD_N,
     BuiltinOperator.WHERE: search.COMPUTE_WHERE,
     BuiltinOperator.RANK: shape.COMPUTE_RANK,
     BuiltinOperator.REVERSE_SEQUENCE: space.COMPUTE_REVERSE_SEQUENCE,
@@ -395,6 +395,7 @@ ONLY_TFLM: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.FILL: shape.COMPUTE_FILL,
     BuiltinOperator.SQUARED_DIFFERENCE: binary.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE,
     BuiltinOperator.MIRROR_PAD: pad.COMPUTE_MIRROR_PAD,
+    BuiltinOperator.ADD_N: binary.COMPUTE_ADD_N_QUANTIZED,
     BuiltinOperator.BROADCAST_TO: shape.COMPUTE_BROADCAST_TO,
 }
 """What the dialects compute in different ways."""

@@ -70,6 +70,7 @@ IN_DOUBLE: dict[str, Callable[[], Callable[..., Any]]] = {
     "cosf": lambda: np.cos,
     "tanhf": lambda: np.tanh,
     "erff": lambda: _vectorized(math.erf),
+    "erfcf": lambda: _vectorized(math.erfc),
     "powf": lambda: np.power,
     "atan2f": lambda: np.arctan2,
 }
@@ -83,5 +84,6 @@ sinf = partial(elementwise, "sinf")
 cosf = partial(elementwise, "cosf")
 tanhf = partial(elementwise, "tanhf")
 erff = partial(elementwise, "erff")
+erfcf = partial(elementwise, "erfcf")
 powf = partial(elementwise, "powf")
 atan2f = partial(elementwise, "atan2f")

@@ -1,10 +1,10 @@
 """Element by element, from two or more: ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, SQUARED_DIFFERENCE, FLOOR_DIV, FLOOR_MOD,
-POW, ATAN2, BITWISE_XOR, RIGHT_SHIFT and ADD_N.
+POW, ATAN2, BITWISE_XOR, RIGHT_SHIFT, ADD_N; and STABLEHLO's ADD, MULTIPLY, MAXIMUM and MINIMUM.
 
 Sources: add.h, add_common.cc, add.cc, sub.h, sub_common.cc, sub.cc, mul.h, mul_common.cc, mul.cc, div.cc,
 maximum_minimum.cc, squared_difference.cc, floor_div.cc, floor_mod.cc, add_n.cc, all in tensorflow/lite/micro/kernels;
-of the arithmetic also the files of these names, pow.cc, atan2.cc, bitwise_xor.cc and right_shift.cc in tflite/kernels
-and tflite/kernels/internal/reference.
+of the arithmetic also the files of these names, pow.cc, atan2.cc, bitwise_xor.cc, right_shift.cc and
+stablehlo_elementwise.h in tflite/kernels and tflite/kernels/internal/reference.
 """
 
 from __future__ import annotations
@@ -691,6 +691,22 @@ def without_stretching(compute: Elementwise) -> Evaluate:
     return evaluate
 
 
+def larger(a: Array, b: Array) -> Array:
+    """a < b ? b : a, which is a if one is NaN [std::max]."""
+    return np.where(a < b, b, a)
+
+
+def smaller(a: Array, b: Array) -> Array:
+    """b < a ? b : a, which is a if one is NaN [std::min]."""
+    return np.where(b < a, b, a)
+
+
+def same_shape(compute: Elementwise) -> Compute:
+    """The arithmetic of an operator of STABLEHLO: integers wrap around, bools are added and multiplied as such."""
+    folds = dict.fromkeys(STABLEHLO_TYPES, lambda node, host: without_stretching(compute))
+    return binary(folds, version=1)
+
+
 def add_n(folds: Mapping[TensorType, Fold]) -> Compute:
     """The arithmetic of ADD_N, by the type of its inputs, which have one type and shape."""
 
@@ -884,6 +900,20 @@ ORDERED = (
     TensorType.INT32,
     TensorType.INT64,
 )
+STABLEHLO_TYPES = (
+    TensorType.FLOAT16,
+    TensorType.FLOAT32,
+    TensorType.FLOAT64,
+    TensorType.INT8,
+    TensorType.INT16,
+    TensorType.INT32,
+    TensorType.INT64,
+    TensorType.UINT8,
+    TensorType.UINT16,
+    TensorType.UINT32,
+    TensorType.UINT64,
+    TensorType.BOOL,
+)
 BITS = (
     TensorType.INT8,
     TensorType.UINT8,
@@ -923,5 +953,9 @@ COMPUTE_POW = binary(dict.fromkeys((TensorType.FLOAT32, TensorType.INT32), plain
 COMPUTE_ATAN2 = binary(dict.fromkeys(ATAN2, fold_atan2), version=1)
 COMPUTE_BITWISE_XOR = binary(dict.fromkeys(BITS, plain(exclusive_or)), version=1)
 COMPUTE_RIGHT_SHIFT = binary(dict.fromkeys(BITS, plain(right_shift)), version=1)
+COMPUTE_STABLEHLO_ADD = same_shape(add)
+COMPUTE_STABLEHLO_MULTIPLY = same_shape(multiply)
+COMPUTE_STABLEHLO_MAXIMUM = same_shape(larger)
+COMPUTE_STABLEHLO_MINIMUM = same_shape(smaller)
 COMPUTE_ADD_N = add_n(dict.fromkeys((TensorType.FLOAT32, TensorType.INT32), fold_add_n_limited))
 COMPUTE_ADD_N_QUANTIZED = add_n({TensorType.FLOAT32: fold_add_n_plain, TensorType.INT8: fold_add_n_quantized})

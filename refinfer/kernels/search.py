@@ -1,6 +1,6 @@
-"""Where values are and where they belong: WHERE, UNIQUE and BUCKETIZE.
+"""Where values are and where they belong: WHERE, UNIQUE, BUCKETIZE and HASHTABLE_LOOKUP.
 
-Sources: tflite/kernels/where.cc, unique.cc, bucketize.cc. TFLM has none of these.
+Sources: tflite/kernels/where.cc, unique.cc, bucketize.cc, hashtable_lookup.cc. TFLM has none of these.
 """
 
 from __future__ import annotations
@@ -75,6 +75,40 @@ def fold_bucketize(node: Node, host: Host) -> Evaluate:
     return evaluate
 
 
+def fold_hashtable_lookup(node: Node, host: Host) -> Evaluate:
+    """The row of values of each key that is looked up, and whether there is one; zeros where there is none."""
+    require_arity(node, 3, 2)
+    for position in (0, 1):
+        require_type(input_at(node, position), TensorType.INT32)
+    require_type(output_at(node, 1), TensorType.UINT8)
+
+    def evaluate(lookup: Array, keys: Array, rows: Array) -> tuple[Array, ...]:
+        require(len(keys) == len(rows) > 0, f"{len(keys)} keys for {len(rows)} rows")
+        places = np.array([bisect(keys.tolist(), key) for key in lookup.tolist()], np.int64)
+        hits = places >= 0
+        found = np.take(rows, np.maximum(places, 0), 0)
+        return np.where(hits.reshape(-1, *(1,) * (rows.ndim - 1)), found, np.zeros_like(found)), hits.astype(np.uint8)
+
+    return evaluate
+
+
+def bisect(keys: list[int], key: int) -> int:
+    """The place of a key in the order in which C's bsearch looks, or -1; only in sorted keys is it sure to be found."""
+    first, end = 0, len(keys)
+    while first < end:
+        middle = (first + end) // 2
+        if keys[middle] == key:
+            return middle
+        first, end = (middle + 1, end) if keys[middle] < key else (first, middle)
+    return -1
+
+
+def shape_hashtable_lookup(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """A row for each key."""
+    lookup, _, rows = shapes
+    return [(*lookup, *rows[1:]), lookup]
+
+
 COMPUTE_WHERE = Compute(
     fold=fold_where,
     shape=shape_where,
@@ -110,5 +144,11 @@ COMPUTE_BUCKETIZE = Compute(
     fold=fold_bucketize,
     shape=like_input,
     types=frozenset({TensorType.FLOAT32, TensorType.FLOAT64, TensorType.INT32, TensorType.INT64}),
+    version=1,
+)
+COMPUTE_HASHTABLE_LOOKUP = Compute(
+    fold=fold_hashtable_lookup,
+    shape=shape_hashtable_lookup,
+    types=frozenset({TensorType.INT32}),
     version=1,
 )

@@ -54,7 +54,10 @@ class Machine:
         self._programs = [tuple(self._fold(node) for node in subgraph.nodes) for subgraph in graph.subgraphs]
 
     def run(self, index: int, inputs: Sequence[Array]) -> list[Array | None]:
-        """Run a subgraph; the value of each of its tensors, None for one that has none."""
+        """Run a subgraph; the value of each of its tensors, None for one that has none.
+
+        Raises UnsupportedNode for values that an operator cannot do with, such as an index beyond the end.
+        """
         subgraph = self.graph.subgraphs[index]
         values = self.constants(index)
         for tensor, array in zip(subgraph.inputs, inputs, strict=True):
@@ -62,7 +65,10 @@ class Machine:
         with np.errstate(all="ignore"):  # infinities and NaN are results like any other
             for step in self._programs[index]:
                 arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
-                results = step.evaluate(*arguments)
+                try:
+                    results = step.evaluate(*arguments)
+                except Refusal as refusal:
+                    raise _unsupported(step.node, refusal) from None
                 for place, result in zip(step.outputs, results, strict=True):
                     values[place] = result
                 if self.watch is not None:
@@ -89,12 +95,19 @@ class Machine:
 
     def reset_variables(self) -> None:
         """Bring variable tensors back to their zero."""
-        for subgraph, variables in zip(self.graph.subgraphs, self._variables, strict=True):
-            for index, array in variables.items():
-                array[...] = _zero(subgraph.tensors[index])
+        for subgraph in self.graph.subgraphs:
+            self.reset_variables_of(subgraph.index)
+
+    def reset_variables_of(self, index: int) -> None:
+        """Bring the variable tensors of one subgraph back to their zero."""
+        for place, array in self._variables[index].items():
+            array[...] = _zero(self.graph.subgraphs[index].tensors[place])
 
     def shapes(self, index: int, inputs: Sequence[Shape]) -> list[Shape | None]:
-        """The shapes of a subgraph's tensors if its inputs have these; None for what only a run can tell."""
+        """The shapes of a subgraph's tensors if its inputs have these; None for what only a run can tell.
+
+        Raises UnsupportedNode if they do not go together.
+        """
         subgraph = self.graph.subgraphs[index]
         known: list[Shape | None] = [tensor.shape for tensor in subgraph.tensors]
         for tensor, shape in zip(subgraph.inputs, inputs, strict=True):
@@ -103,7 +116,10 @@ class Machine:
             given = [known[x.index] if x is not None else () for x in node.inputs]
             shapes: Sequence[Shape] | None = None
             if None not in given and node.custom_code not in self._custom:
-                shapes = self._compute(node).shape(node, given)  # type: ignore[arg-type]  # None is ruled out
+                try:
+                    shapes = self._compute(node).shape(node, given)  # type: ignore[arg-type]  # None is ruled out
+                except Refusal as refusal:
+                    raise _unsupported(node, refusal) from None
             for position, y in enumerate(node.outputs):
                 known[y.index] = None if shapes is None else shapes[position]
         return known
@@ -112,7 +128,7 @@ class Machine:
         try:
             evaluate = self._evaluate(node)
         except Refusal as refusal:
-            raise UnsupportedNode(f"{_place(node, refusal.tensor)}: {refusal.reason}") from None
+            raise _unsupported(node, refusal) from None
         inputs = tuple(-1 if tensor is None else tensor.index for tensor in node.inputs)
         return Step(node, evaluate, inputs, tuple(tensor.index for tensor in node.outputs))
 
@@ -136,9 +152,12 @@ class Machine:
         return compute
 
 
-def _place(node: Node, tensor: Tensor | None) -> str:
-    where = f"operator {node.index} ({node.name}) of subgraph {node.subgraph}"
-    return where if tensor is None else f"{where}, tensor {tensor.index} ({tensor.name!r})"
+def _unsupported(node: Node, refusal: Refusal) -> UnsupportedNode:
+    """The refusal, with the place in front."""
+    place = f"operator {node.index} ({node.name}) of subgraph {node.subgraph}"
+    if refusal.tensor is not None:
+        place += f", tensor {refusal.tensor.index} ({refusal.tensor.name!r})"
+    return UnsupportedNode(f"{place}: {refusal.reason}")
 
 
 def _present(array: Array | None, tensor: Tensor) -> Array:

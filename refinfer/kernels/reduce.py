@@ -212,6 +212,11 @@ def added(rows: Array) -> Array:
     return np.add.accumulate(np.concatenate((zero, rows)), axis=0, dtype=rows.dtype)[-1]
 
 
+def added_of_all_from_first(rows: Array) -> Array:
+    """As `added`, but where all is reduced to one number there is no 0 before the first, so that -0 may remain."""
+    return np.add.accumulate(rows, dtype=rows.dtype)[-1] if rows.ndim == 1 and len(rows) > 0 else added(rows)
+
+
 def multiplied(rows: Array) -> Array:
     """y = ((1 * x[0]) * x[1]) * …, in their type"""
     one = np.ones((1, *rows.shape[1:]), rows.dtype)
@@ -543,10 +548,10 @@ ARG_MIN = Kernel(invoke=invoke_arg, parameters=ARG_MIN_PARAMS)
 LANES = 4
 QUANTIZED = (TensorType.UINT8, TensorType.INT8, TensorType.INT16)
 SUM_FOLDS = {
-    TensorType.FLOAT32: as_it_is(added),
-    TensorType.INT32: as_it_is(added),
-    TensorType.INT64: as_it_is(added),
-    TensorType.BOOL: as_it_is(added),
+    TensorType.FLOAT32: as_it_is(added_of_all_from_first),
+    TensorType.INT32: as_it_is(added_of_all_from_first),
+    TensorType.INT64: as_it_is(added_of_all_from_first),
+    TensorType.BOOL: as_it_is(added_of_all_from_first),
     TensorType.UINT8: fold_quantized_sum,
     TensorType.INT8: fold_quantized_sum,
     TensorType.INT16: symmetric(fold_quantized_sum),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,9 @@ def pooling(random: Random, op: BuiltinOperator, type: TensorType) -> tuple[byte
         fused_activation_function=random.choice(ACTIVATIONS),
     )
     batches, channels = (int(each) for each in random.integers(1, 4, 2))
-    quantization = {} if type == FLOAT32 else {"scale": [scale(random)], "zero_point": [zero_point(random, type)]}
+    quantization: dict[str, Any] = (
+        {} if type == FLOAT32 else {"scale": [scale(random)], "zero_point": [zero_point(random, type)]}
+    )
     x = TensorSpec(type, (batches, height, width, channels), **quantization)
     y = TensorSpec(type, (batches, rows, columns, channels), **quantization)
     return one_op_model(op, [x], [y], options), [values(random, type, x.shape) for _ in range(2)]
@@ -79,7 +82,7 @@ def test_large_windows_do_not_lose_a_bit(runtime: str, op: BuiltinOperator) -> N
     random = np.random.default_rng(3)
     options = Pool2DOptions(padding=Padding.SAME, stride_h=9, stride_w=7, filter_height=70, filter_width=60)
     for type in (FLOAT32, INT16):
-        quantization = {} if type == FLOAT32 else {"scale": [0.1], "zero_point": [0]}
+        quantization: dict[str, Any] = {} if type == FLOAT32 else {"scale": [0.1], "zero_point": [0]}
         x, y = TensorSpec(type, (1, 64, 64, 2), **quantization), TensorSpec(type, (1, 8, 10, 2), **quantization)
         assert agree(runtime, one_op_model(op, [x], [y], options), [values(random, type, x.shape)]) == 160
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refinfer.kernels import neon
 from refinfer.kernels.common import (
     first_scale,
     input_at,
@@ -25,7 +26,6 @@ from refinfer.kernels.common import (
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import sequential_matmul
 from refinfer.kernels.recurrent import (
     ACTIVATIONS,
     ASYMMETRIC,
@@ -86,8 +86,8 @@ def step(p: Params, cell: Cell, rows: slice, x: Array, auxiliary: Array | None =
 
 
 def add_floats(total: Array, weights: Array, scale: float, x: Array) -> Array:
-    """total + W x, the product summed in order."""
-    return total + sequential_matmul(x, weights.T)
+    """total + W x"""
+    return neon.multiply_accumulate(total, weights, x)
 
 
 FLOATS = Scheme(lambda x: x, add_floats)

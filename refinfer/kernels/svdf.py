@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from refinfer.kernels import libm
+from refinfer.kernels import libm, neon
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -129,17 +129,18 @@ class Params(NamedTuple):
 
 
 class FloatParams(NamedTuple):
-    """What a float node comes down to; `feature` is how its product is computed."""
+    """What a float node comes down to; `feature` is how its product is computed, `total` how a dimension is summed."""
 
     rank: int
     feature: Callable[[Array, Array], Array]
     time_scale: float
+    total: Callable[[Array], Array]
     activation: Callable[[Array], Array]
     bias_first: bool
 
 
 def fold(node: Node, host: Host) -> Evaluate:
-    """LiteRT's: the bias is added last, and tanh is Eigen's; weights may be int8 where activations are floats."""
+    """LiteRT's: sums are taken in vectors, the bias is added last, and tanh is Eigen's. Float may have int8 weights."""
     require_sizes(node)
     require_variable(input_at(node, STATE))
     x, feature, time = input_at(node, INPUT), input_at(node, FEATURE), input_at(node, TIME)
@@ -156,8 +157,9 @@ def fold(node: Node, host: Host) -> Evaluate:
     return fold_float(
         FloatParams(
             rank=options.rank,
-            feature=feature_of_floats if is_float else partial(feature_on_the_fly, hybrid, first_scale(feature)),
+            feature=feature_by_vectors if is_float else partial(feature_on_the_fly, hybrid, first_scale(feature)),
             time_scale=first_scale(time),
+            total=neon.total,
             activation=ACTIVATIONS[activation],
             bias_first=False,
         )
@@ -165,7 +167,7 @@ def fold(node: Node, host: Host) -> Evaluate:
 
 
 def fold_plain(node: Node, host: Host) -> Evaluate:
-    """TFLM's: the sum begins with the bias, and tanh is the C library's; int8 has no activation."""
+    """TFLM's: sums are taken in order and begin with the bias, and tanh is the C library's. int8 has no activation."""
     options = options_of(node, SVDFOptions)
     if input_at(node, INPUT).type == TensorType.INT8:
         return fold_quantized(node)
@@ -174,8 +176,9 @@ def fold_plain(node: Node, host: Host) -> Evaluate:
     return fold_float(
         FloatParams(
             rank=options.rank,
-            feature=feature_of_floats,
+            feature=feature_in_order,
             time_scale=0.0,
+            total=sequential_sum,
             activation=libm.tanhf if is_tanh else ACTIVATIONS[options.fused_activation_function],
             bias_first=True,
         )
@@ -228,18 +231,18 @@ def remember(state: Array, newest: Array, shape: Shape) -> Array:
 
 
 def fold_float(p: FloatParams) -> Evaluate:
-    """In float32, summed in order."""
+    """y[b, u] = act(bias[u] + sum over the ranks r of u of sum over the memory m of state[b, r, m] * time[r, m])"""
 
     def evaluate(x: Array, feature: Array, time: Array, bias: Array | None, state: Array) -> tuple[Array, ...]:
         memory = remember(state, p.feature(x, feature), time.shape)
         if time.dtype != np.float32:
             time = time.view(np.int8).astype(np.float32) * np.float32(p.time_scale)
-        sums = sequential_sum(memory * time).reshape(len(x), -1, p.rank)
+        sums = p.total(memory * time).reshape(len(x), -1, p.rank)
         offset = np.float32(0) if bias is None else bias
         if p.bias_first:
             start = np.broadcast_to(offset, sums.shape[:2])[..., None]
-            return (p.activation(sequential_sum(np.concatenate((start, sums), axis=2))),)
-        return (p.activation(sequential_sum(sums) + offset),)
+            return (p.activation(p.total(np.concatenate((start, sums), axis=2))),)
+        return (p.activation(p.total(sums) + offset),)
 
     return evaluate
 
@@ -249,9 +252,14 @@ def sequential_sum(x: Array) -> Array:
     return np.add.accumulate(x, axis=-1)[..., -1]
 
 
-def feature_of_floats(x: Array, feature: Array) -> Array:
+def feature_in_order(x: Array, feature: Array) -> Array:
     """F x, summed in order."""
     return sequential_matmul(x, feature.T)
+
+
+def feature_by_vectors(x: Array, feature: Array) -> Array:
+    """F x, summed in vectors of four."""
+    return neon.multiply_accumulate(np.zeros((len(x), len(feature)), np.float32), feature, x)
 
 
 def feature_on_the_fly(scheme: Scheme, scale: float, x: Array, feature: Array) -> Array:

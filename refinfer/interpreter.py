@@ -2,7 +2,9 @@
 
     from refinfer.interpreter import Interpreter   # was: from ai_edge_litert.interpreter import Interpreter
 
-The same arguments, methods, dictionaries and types of errors; `dialect` says whose bits are computed.
+The same arguments, methods, dictionaries and types of errors; `dialect` says whose bits are computed. Known to differ:
+an operator that cannot be run is refused when the interpreter is made, and a tensor whose value was not kept raises
+ValueError where LiteRT gives what its memory holds by then.
 """
 
 from __future__ import annotations
@@ -10,17 +12,19 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from operator import index as as_index
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from refinfer.kernels.compute import dtype_of
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import DIALECTS, Dialect
 from refinfer.machine import CustomOp, Machine
-from refinfer.schema.enums import DimensionType
-from refinfer.schema.errors import UsageError
+from refinfer.schema.enums import DimensionType, TensorType
+from refinfer.schema.errors import UnsupportedNode, UsageError
 from refinfer.schema.file import read_model
-from refinfer.schema.graph import Signature, Tensor
+from refinfer.schema.graph import Node, Subgraph, Tensor
 from refinfer.schema.tables import DimensionMetadata
 
 if TYPE_CHECKING:
@@ -40,13 +44,37 @@ class OpResolverType(Enum):
     BUILTIN_WITHOUT_DEFAULT_DELEGATES = 3
 
 
+class Memory:
+    """Stands between an array and its views: it is alive as long as a view is, or a slice of one."""
+
+    def __init__(self, array: Array) -> None:
+        """`numpy.asarray` makes views of it."""
+        self.array = array
+        self.__array_interface__ = array.__array_interface__
+
+
+@dataclass
+class Tensors:
+    """What the tensors of a subgraph are at the moment: the one thing of an interpreter that moves.
+
+    `sizes` are the shapes that the inputs were given, `shapes` what follows for each tensor (None: a run will tell),
+    `values` the arrays that can be read.
+    """
+
+    subgraph: Subgraph
+    sizes: list[Shape]
+    shapes: list[Shape | None]
+    values: list[Array | None]
+    allocated: bool = False
+
+
 class Interpreter:
     """Runs a model, as `tf.lite.Interpreter` does.
 
     `dialect` is "litert" (LiteRT's reference kernels, BUILTIN_REF) or "tflm" (TFLM's, what a board computes).
     `custom_ops` maps the code of a custom operator to a function that takes the node and gives the function of its
     input arrays that computes the tuple of its output arrays. With `experimental_preserve_all_tensors` every tensor
-    can be read after `invoke`, and the results stay the same; without, only inputs, outputs and constants.
+    can be read after `invoke`, and the results stay the same; without, only inputs, outputs, variables and constants.
     """
 
     def __init__(
@@ -59,6 +87,9 @@ class Interpreter:
         experimental_preserve_all_tensors: bool = False,
         experimental_disable_delegate_clustering: bool = False,
         experimental_default_delegate_latest_features: bool = False,
+        experimental_compress_quantization_zero_points: bool = False,
+        experimental_disable_delegate_node_fusion: bool = False,
+        experimental_force_delegate_node_profiling: bool = False,
         *,
         dialect: str = "litert",
         custom_ops: Mapping[str, CustomOp] | None = None,
@@ -68,63 +99,49 @@ class Interpreter:
         Raises ValueError for arguments that make no sense, FormatError, GraphError or UnsupportedNode (all of them
         ValueErrors) for a model that cannot be run.
         """
-        _check_arguments(model_path, model_content, experimental_delegates, num_threads)
-        source = model_content if model_path is None else model_path
-        assert source is not None
-        self._graph = read_model(source)
-        self._main = self._graph.subgraphs[0]
+        _check_resolver(experimental_op_resolver_type)
+        _check_threads(num_threads)
+        self._graph = read_model(_source(model_path, model_content))
+        if experimental_delegates:
+            load_delegate("")
         self._machine = Machine(self._graph, find_dialect(dialect), custom_ops)
+        self._tensors = [self._unallocated(subgraph) for subgraph in self._graph.subgraphs]
         self._preserve_all = experimental_preserve_all_tensors
-        self._shapes: list[Shape] = [tensor.shape for tensor in self._main.inputs]
-        self._known_shapes: list[Shape | None] = [tensor.shape for tensor in self._main.tensors]
-        self._values: list[list[Array | None]] | None = None  # by subgraph; None until tensors are allocated
-        self._views: list[weakref.ref[Array]] = []  # what tensor() has handed out
+        if self._preserve_all:
+            self._machine.watch = self._keep
+        self._views: list[weakref.ref[Memory]] = []  # what tensor() has handed out
+        self._compress_zero_points = experimental_compress_quantization_zero_points
 
     def allocate_tensors(self) -> None:
-        """Give every input its memory, in the shape that it was resized to."""
+        """Give every input its memory, in the shape that it was resized to.
+
+        Variable tensors start anew. Nothing happens if all have their memory already. Raises RuntimeError if the
+        shapes do not go together.
+        """
         self._ensure_safe()
-        if self._shapes != [tensor.shape for tensor in self._main.inputs]:
-            self._known_shapes = self._machine.shapes(0, self._shapes)
-        else:
-            self._known_shapes = [tensor.shape for tensor in self._main.tensors]
-        self._values = [self._machine.constants(subgraph.index) for subgraph in self._graph.subgraphs]
-        for tensor, shape in zip(self._main.inputs, self._shapes, strict=True):
-            self._values[0][tensor.index] = np.zeros(shape, dtype_of(tensor.type))
-        for tensor in self._main.outputs:
-            known = self._known_shapes[tensor.index]
-            if self._values[0][tensor.index] is None and known is not None:
-                self._values[0][tensor.index] = np.zeros(known, dtype_of(tensor.type))
+        self._allocate(0)
 
     def invoke(self) -> None:
-        """Run the model on what its inputs hold. Raises RuntimeError before `allocate_tensors`."""
+        """Run the model on what its inputs hold.
+
+        Raises RuntimeError before `allocate_tensors`, and for values that an operator cannot do with.
+        """
         self._ensure_safe()
-        if self._values is None:
-            raise RuntimeError("Invoke called on model that is not ready.")
-        # Copies, since what a kernel gives may be a view of what it got, and inputs will be written to again.
-        inputs = [self._current(tensor, 0, "").copy() for tensor in self._main.inputs]
-        run = self._machine.run(0, inputs)
-        kept = range(len(run)) if self._preserve_all else [tensor.index for tensor in self._main.outputs]
-        inputs_stay = {tensor.index for tensor in self._main.inputs}
-        for index in kept:
-            if index not in inputs_stay:
-                self._values[0][index] = run[index]
+        self._invoke(0)
 
     def set_tensor(self, tensor_index: int, value: ArrayLike) -> None:
-        """Copy `value` into an input. Raises ValueError if type or shape differ from the tensor's."""
-        tensor = self._tensor(tensor_index)
-        current = self._current(
-            tensor, 0, "Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first"
-        )
-        array = np.asarray(value)
-        check_fits(array, tensor, current, f" for input {tensor.index}, name: {tensor.name} ")
-        if not current.flags.writeable:
-            raise ValueError(f"Cannot set tensor: tensor {tensor.index} is a constant of the model")
-        current[...] = array
+        """Copy `value` into a tensor. Raises ValueError if type or shape differ from the tensor's."""
+        self._set(0, tensor_index, value)
 
     def get_tensor(self, tensor_index: int, subgraph_index: int = 0) -> Array:
-        """A copy of a tensor's value. Raises ValueError for a tensor that was not kept."""
-        tensor = self._tensor(tensor_index, subgraph_index)
-        return self._current(tensor, subgraph_index, "Tensor data is null. Run allocate_tensors() first").copy()
+        """A copy of a tensor's value; a number where it is a scalar.
+
+        Raises ValueError for a tensor that was not kept. Of sparse constants only what is stored comes, in one row.
+        """
+        tensor, value = self._find(tensor_index, subgraph_index)
+        if tensor.table.sparsity is not None and tensor.data is not None:
+            return np.frombuffer(tensor.data, dtype_of(tensor.type)).copy()
+        return _scalar_or_array(value.copy())
 
     def tensor(self, tensor_index: int) -> Callable[[], Array]:
         """A function that gives a view of a tensor's memory, for reading and writing without copies.
@@ -133,41 +150,28 @@ class Interpreter:
         """
 
         def view() -> Array:
-            tensor = self._tensor(tensor_index)
-            array = self._current(tensor, 0, "Tensor data is null. Run allocate_tensors() first").view()
-            self._views.append(weakref.ref(array))
-            return array
+            memory = Memory(self._find(tensor_index, 0)[1])
+            self._views.append(weakref.ref(memory))
+            return _scalar_or_array(np.asarray(memory))
 
         return view
 
-    def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int], strict: bool = False) -> None:
+    def resize_tensor_input(self, input_index: int, tensor_size: ArrayLike, strict: bool = False) -> None:
         """Give an input another shape; `allocate_tensors` must follow.
 
         With `strict`, only dimensions that the file leaves open (-1 in shape_signature) may change. Raises ValueError
-        if they do, or if the tensor is no input.
+        for what is no shape, RuntimeError for one that the tensor cannot have.
         """
         self._ensure_safe()
-        tensor = self._tensor(input_index)
-        if tensor not in self._main.inputs:
-            raise ValueError(f"tensor {tensor.index} ({tensor.name!r}) is not an input")
-        size = tuple(int(length) for length in tensor_size)
-        if any(length < 0 for length in size):
-            raise ValueError(f"input {tensor.index}: {list(size)} has a negative dimension")
-        position = self._main.inputs.index(tensor)
-        if strict:
-            _check_only_open_dimensions_change(tensor, size)
-        if size != self._shapes[position]:
-            self._shapes[position] = size
-            self._known_shapes[tensor.index] = size
-            self._values = None
+        self._resize(0, input_index, np.array(tensor_size, np.int32), strict)
 
     def get_input_details(self) -> list[Details]:
         """A dictionary for each input: name, index, shape, shape_signature, dtype, quantization …"""
-        return [self._details(tensor) for tensor in self._main.inputs]
+        return [self._details(tensor) for tensor in self._tensors[0].subgraph.inputs]
 
     def get_output_details(self) -> list[Details]:
         """A dictionary for each output, like those of inputs."""
-        return [self._details(tensor) for tensor in self._main.outputs]
+        return [self._details(tensor) for tensor in self._tensors[0].subgraph.outputs]
 
     def get_tensor_details(self, subgraph_index: int = 0) -> list[Details]:
         """A dictionary for each tensor of a subgraph. Raises ValueError if there is no such subgraph."""
@@ -185,7 +189,7 @@ class Interpreter:
     def get_signature_list(self) -> dict[str, dict[str, list[str]]]:
         """The names of inputs and outputs, by the key of the signature."""
         return {
-            signature.key: {"inputs": list(signature.inputs), "outputs": list(signature.outputs)}
+            signature.key: {"inputs": sorted(signature.inputs), "outputs": sorted(signature.outputs)}
             for signature in self._graph.signatures
         }
 
@@ -194,21 +198,24 @@ class Interpreter:
 
         The key may be left out if the model has one signature.
         """
-        signatures = {signature.key: signature for signature in self._graph.signatures}
+        keys = [signature.key for signature in self._graph.signatures]
         if signature_key is None:
-            if len(signatures) != 1:
+            if len(keys) != 1:
                 raise ValueError(
-                    f"SignatureDef signature_key is None and model has {len(signatures)} Signatures. "
+                    f"SignatureDef signature_key is None and model has {len(keys)} Signatures. "
                     "None is only allowed when the model has 1 SignatureDef"
                 )
-            return SignatureRunner(self._machine, next(iter(signatures.values())))
-        if signature_key not in signatures:
-            raise ValueError(f'Invalid signature_key provided: "{signature_key}".')
-        return SignatureRunner(self._machine, signatures[signature_key])
+            return SignatureRunner(self, keys[0])
+        return SignatureRunner(self, signature_key)
 
     def reset_all_variables(self) -> None:
         """Bring variable tensors back to what they start with."""
         self._machine.reset_variables()
+
+    @property
+    def experimental_compress_quantization_zero_points(self) -> bool:
+        """What the interpreter was made with; it changes nothing."""
+        return self._compress_zero_points
 
     def _get_ops_details(self) -> list[Details]:
         """A dictionary for each operator of the main subgraph."""
@@ -218,36 +225,123 @@ class Interpreter:
                 "op_name": node.name,
                 "inputs": np.array([-1 if x is None else x.index for x in node.inputs], np.int32),
                 "outputs": np.array([y.index for y in node.outputs], np.int32),
-                "operand_types": [dtype_of(x.type).type for x in node.inputs if x is not None],
-                "result_types": [dtype_of(y.type).type for y in node.outputs],
+                "operand_types": [_python_type(x.type) for x in node.inputs if x is not None],
+                "result_types": [_python_type(y.type) for y in node.outputs],
             }
-            for node in self._main.nodes
+            for node in self._graph.subgraphs[0].nodes
         ]
 
-    def _tensor(self, index: int, subgraph_index: int = 0) -> Tensor:
-        tensors = self._graph.subgraphs[subgraph_index].tensors
-        if not 0 <= index < len(tensors):
-            raise ValueError(f"Invalid tensor index {index} exceeds max tensor index {len(tensors) - 1}")
+    # What follows is done for a subgraph: the main one, or that of a signature.
+
+    def _unallocated(self, subgraph: Subgraph) -> Tensors:
+        shapes: list[Shape | None] = [tensor.shape for tensor in subgraph.tensors]
+        sizes = [tensor.shape for tensor in subgraph.inputs]
+        return Tensors(subgraph, sizes, shapes, self._machine.constants(subgraph.index))
+
+    def _allocate(self, subgraph: int) -> None:
+        state = self._tensors[subgraph]
+        if state.allocated:
+            return
+        try:
+            state.shapes = self._machine.shapes(subgraph, state.sizes)
+        except UnsupportedNode as refusal:
+            raise RuntimeError(str(refusal)) from None
+        self._machine.reset_variables_of(subgraph)
+        state.values = self._machine.constants(subgraph)
+        for tensor in (*state.subgraph.inputs, *state.subgraph.outputs):
+            shape = state.shapes[tensor.index]
+            if state.values[tensor.index] is None and shape is not None:
+                state.values[tensor.index] = np.zeros(shape, dtype_of(tensor.type))
+        state.allocated = True
+
+    def _invoke(self, subgraph: int) -> None:
+        state = self._tensors[subgraph]
+        if not state.allocated:
+            raise RuntimeError("Invoke called on model that is not ready.")
+        inputs = [self._find(tensor.index, subgraph)[1] for tensor in state.subgraph.inputs]
+        try:
+            # Copies, since what a kernel gives may be a view of what it got, and inputs will be written to again.
+            run = self._machine.run(subgraph, [array.copy() for array in inputs])
+        except UnsupportedNode as refusal:
+            raise RuntimeError(str(refusal)) from None
+        kept = range(len(run)) if self._preserve_all else [tensor.index for tensor in state.subgraph.outputs]
+        for index in kept:
+            state.values[index] = run[index]
+        for tensor, array in zip(state.subgraph.inputs, inputs, strict=True):
+            state.values[tensor.index] = array
+
+    def _keep(self, node: Node, inputs: tuple[Array | None, ...], outputs: tuple[Array, ...]) -> None:
+        """Take note of what a node works on, in whichever subgraph it stands."""
+        values = self._tensors[node.subgraph].values
+        for tensor, array in (*zip(node.inputs, inputs, strict=True), *zip(node.outputs, outputs, strict=True)):
+            if tensor is not None:
+                values[tensor.index] = array
+
+    def _set(self, subgraph: int, index: int, value: ArrayLike) -> None:
+        tensor = self._tensor(index, subgraph)
+        state = self._tensors[subgraph]
+        array = np.asarray(value)
+        check_fits(array, tensor, self._shape(tensor), f" for input {tensor.index}, name: {tensor.name} ", ".")
+        if tensor.data is not None:
+            raise ValueError(f"Cannot set tensor: tensor {tensor.index} is a constant of the model")
+        current = state.values[tensor.index]
+        if current is None and not state.allocated:
+            raise ValueError("Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first")
+        if current is None:
+            state.values[tensor.index] = array.astype(dtype_of(tensor.type))
+        else:
+            current[...] = array
+
+    def _resize(self, subgraph: int, index: int, size: Array, strict: bool) -> None:
+        if size.ndim != 1:
+            raise ValueError(f"Shape should be 1D instead of {size.ndim}.")
+        tensor = self._tensor(index, subgraph, RuntimeError)
+        state = self._tensors[subgraph]
+        if tensor not in state.subgraph.inputs:
+            raise RuntimeError(f"tensor {tensor.index} ({tensor.name!r}) is not an input")
+        position = state.subgraph.inputs.index(tensor)
+        shape = tuple(int(length) for length in size)
+        if any(length < 0 for length in shape):
+            raise RuntimeError(f"input {tensor.index}: {list(shape)} has a negative dimension")
+        if strict:
+            _check_only_open_dimensions_change(tensor, state.sizes[position], shape)
+        if shape != state.sizes[position]:
+            state.sizes[position] = state.shapes[tensor.index] = shape
+            state.values[tensor.index] = None
+            state.allocated = False
+
+    def _tensor(self, index: int, subgraph: int, error: type[Exception] = ValueError) -> Tensor:
+        subgraphs = self._graph.subgraphs
+        if not 0 <= as_index(subgraph) < len(subgraphs):
+            raise error(f"Invalid subgraph index {subgraph} exceeds max subgraph index {len(subgraphs)}")
+        tensors = subgraphs[subgraph].tensors
+        if not 0 <= as_index(index) < len(tensors):
+            raise error(f"Invalid tensor index {index} exceeds max tensor index {len(tensors) - 1}")
         return tensors[index]
 
-    def _current(self, tensor: Tensor, subgraph_index: int, unallocated: str) -> Array:
-        if self._values is None:
-            raise ValueError(unallocated)
-        value = self._values[subgraph_index][tensor.index]
-        if value is None:
-            raise ValueError(
-                f"tensor {tensor.index} ({tensor.name!r}) is not kept; make the interpreter with "
-                "experimental_preserve_all_tensors=True"
-            )
-        return value
+    def _find(self, index: int, subgraph: int) -> tuple[Tensor, Array]:
+        """The tensor and its value; raises ValueError if it has none."""
+        tensor = self._tensor(index, subgraph)
+        state = self._tensors[subgraph]
+        value = state.values[tensor.index]
+        if value is not None:
+            return tensor, value
+        if not state.allocated:
+            raise ValueError("Tensor data is null. Run allocate_tensors() first")
+        raise ValueError(
+            f"tensor {tensor.index} ({tensor.name!r}) is not kept; make the interpreter with "
+            "experimental_preserve_all_tensors=True"
+        )
+
+    def _shape(self, tensor: Tensor) -> Shape:
+        state = self._tensors[tensor.subgraph]
+        value, shape = state.values[tensor.index], state.shapes[tensor.index]
+        if value is not None:
+            return value.shape
+        return tensor.shape if shape is None else shape
 
     def _details(self, tensor: Tensor) -> Details:
-        shape: Shape | None = tensor.shape
-        if tensor.subgraph == 0:
-            known = self._known_shapes[tensor.index]
-            value = self._values[0][tensor.index] if self._values is not None else None
-            shape = value.shape if value is not None else known if known is not None else tensor.shape
-        return details_of(tensor, shape if shape is not None else tensor.shape)
+        return details_of(tensor, self._shape(tensor))
 
     def _ensure_safe(self) -> None:
         self._views = [view for view in self._views if view() is not None]
@@ -259,37 +353,57 @@ class Interpreter:
 
 
 class SignatureRunner:
-    """A signature as a function: arrays by name in, arrays by name out."""
+    """A signature as a function: arrays by name in, arrays by name out. It works on the interpreter's own tensors."""
 
-    def __init__(self, machine: Machine, signature: Signature) -> None:
-        """What `Interpreter.get_signature_runner` makes."""
-        self._machine = machine
-        self._signature = signature
+    def __init__(self, interpreter: Interpreter | None = None, signature_key: str | None = None) -> None:
+        """What `Interpreter.get_signature_runner` makes. Raises ValueError if there is no such signature."""
+        if interpreter is None:
+            raise ValueError("None interpreter provided.")
+        if not signature_key:
+            raise ValueError("None signature_key provided.")
+        found = [each for each in interpreter._graph.signatures if each.key == signature_key]
+        if not found:
+            raise ValueError(f'Invalid signature_key provided: "{signature_key}".')
+        self._interpreter = interpreter
+        self._subgraph = found[0].subgraph
+        self._inputs = dict(sorted(found[0].inputs.items()))
+        self._outputs = dict(sorted(found[0].outputs.items()))
 
     def __call__(self, **inputs: ArrayLike) -> dict[str, Array]:
-        """Run the signature's subgraph. Raises ValueError if inputs are missing, unknown or of another type."""
-        wanted = self._signature.inputs
-        if len(inputs) != len(wanted):
+        """Run the signature's subgraph, on inputs of any shape that goes.
+
+        Raises ValueError if inputs are missing, unknown or of another type, RuntimeError if shapes do not go together.
+        """
+        if len(inputs) != len(self._inputs):
             raise ValueError(
-                f"Invalid number of inputs provided for running a SignatureDef, expected {len(wanted)} vs provided "
-                f"{len(inputs)}"
+                f"Invalid number of inputs provided for running a SignatureDef, expected {len(self._inputs)} vs "
+                f"provided {len(inputs)}"
             )
-        arrays = {}
         for name, value in inputs.items():
-            if name not in wanted:
+            if name not in self._inputs:
                 raise ValueError(f"Invalid Input name ({name}) for SignatureDef")
-            arrays[wanted[name].index] = _of_type(np.asarray(value), wanted[name])
-        subgraph = self._machine.graph.subgraphs[self._signature.subgraph]
-        values = self._machine.run(subgraph.index, [arrays[tensor.index] for tensor in subgraph.inputs])
-        return {name: np.array(values[tensor.index]) for name, tensor in self._signature.outputs.items()}
+            size = np.array(np.shape(value), np.int32)
+            self._interpreter._resize(self._subgraph, self._inputs[name].index, size, False)
+        self._interpreter._allocate(self._subgraph)
+        for name, value in inputs.items():
+            self._interpreter._set(self._subgraph, self._inputs[name].index, value)
+        self._interpreter._invoke(self._subgraph)
+        return {
+            name: self._interpreter.get_tensor(tensor.index, self._subgraph) for name, tensor in self._outputs.items()
+        }
 
     def get_input_details(self) -> dict[str, Details]:
         """The details of each input, by name."""
-        return {name: details_of(tensor, tensor.shape) for name, tensor in self._signature.inputs.items()}
+        return {name: self._interpreter._details(tensor) for name, tensor in self._inputs.items()}
 
     def get_output_details(self) -> dict[str, Details]:
         """The details of each output, by name."""
-        return {name: details_of(tensor, tensor.shape) for name, tensor in self._signature.outputs.items()}
+        return {name: self._interpreter._details(tensor) for name, tensor in self._outputs.items()}
+
+
+def load_delegate(library: str, options: Mapping[str, object] | None = None) -> NoReturn:
+    """Raise ValueError, as LiteRT does where a delegate cannot be loaded: scripts then go on without it."""
+    raise UsageError(f"Failed to load delegate from {library}: delegates are native libraries, and refinfer runs none")
 
 
 def find_dialect(name: str) -> Dialect:
@@ -310,7 +424,7 @@ def details_of(tensor: Tensor, shape: Shape) -> Details:
         "index": tensor.index,
         "shape": np.array(shape, np.int32),
         "shape_signature": np.array(tensor.shape_signature or shape, np.int32),
-        "dtype": dtype_of(tensor.type).type,
+        "dtype": _python_type(tensor.type),
         "quantization": (float(scales[0]), int(zero_points[0])) if per_tensor else (0.0, 0),
         "quantization_parameters": {
             "scales": np.array(scales, np.float32),
@@ -320,6 +434,11 @@ def details_of(tensor: Tensor, shape: Shape) -> Details:
         },
         "sparsity_parameters": _sparsity(tensor),
     }
+
+
+def _python_type(type: TensorType) -> Any:
+    """How LiteRT's Python calls a type; int4 is held in int8."""
+    return np.dtype(PYTHON_TYPES[type]).type if type in PYTHON_TYPES else dtype_of(type).type
 
 
 def _sparsity(tensor: Tensor) -> Details:
@@ -344,52 +463,74 @@ def _dimension(metadata: DimensionMetadata) -> Details:
     }
 
 
-def _check_arguments(
-    model_path: object, model_content: object, delegates: Sequence[object] | None, num_threads: object
-) -> None:
-    if num_threads is not None:
-        if not isinstance(num_threads, int):
-            raise ValueError("type of num_threads should be int")
-        if num_threads < 1:
-            raise ValueError("num_threads should >= 1")
-    if not model_path and not model_content:
-        raise ValueError("`model_path` or `model_content` must be specified.")
+def _source(model_path: str | os.PathLike[str] | None, model_content: bytes | None) -> str | bytes:
+    """The path or the bytes of the model; raises ValueError unless there is one of them."""
     if model_path and model_content:
         raise ValueError("Can't both provide `model_path` and `model_content`")
-    if delegates:
-        raise UsageError("delegates are native libraries; refinfer runs none")
+    if model_path:
+        return os.fsdecode(model_path)
+    if not model_content:
+        raise ValueError("`model_path` or `model_content` must be specified.")
+    return bytes(memoryview(model_content))  # what is no bytes is a TypeError
 
 
-def check_fits(array: Array, tensor: Tensor, current: Array, where: str) -> None:
-    """Raise ValueError, in LiteRT's words, if `array` has another type or shape than the memory of an input."""
-    _of_type(array, tensor, where)
-    if array.ndim != current.ndim:
-        raise ValueError(
-            f"Cannot set tensor: Dimension mismatch. Got {array.ndim} but expected {current.ndim} "
-            f"for input {tensor.index}."
-        )
-    for dimension, (got, expected) in enumerate(zip(array.shape, current.shape, strict=True)):
+def _check_resolver(kind: object) -> None:
+    """A member of OpResolverType, ours or LiteRT's own."""
+    if getattr(kind, "name", None) not in OpResolverType.__members__:
+        raise ValueError(f"Unrecognized passed in op resolver type: {kind}")
+
+
+def _check_threads(count: object) -> None:
+    if count is not None and not isinstance(count, int):
+        raise ValueError("type of num_threads should be int")
+    if count is not None and count < 1:
+        raise ValueError("num_threads should >= 1")
+
+
+def check_fits(array: Array, tensor: Tensor, shape: Shape, where: str, end: str = "") -> None:
+    """Raise ValueError, in the runtimes' words, if `array` has another type or shape than an input.
+
+    `where` names the input in case of another type, `end` ends the sentence about another shape.
+    """
+    if array.dtype != dtype_of(tensor.type) and not (tensor.type == TensorType.STRING and array.dtype.kind in "SUO"):
+        got = "STRING" if array.dtype.kind in "SUO" else array.dtype.name.upper()
+        raise ValueError(f"Cannot set tensor: Got value of type {got} but expected type {tensor.type.name}{where}")
+    mismatch = "Cannot set tensor: Dimension mismatch."
+    if array.ndim != len(shape):
+        raise ValueError(f"{mismatch} Got {array.ndim} but expected {len(shape)} for input {tensor.index}{end}")
+    for dimension, (got, expected) in enumerate(zip(array.shape, shape, strict=True)):
         if got != expected:
             raise ValueError(
-                f"Cannot set tensor: Dimension mismatch. Got {got} but expected {expected} "
-                f"for dimension {dimension} of input {tensor.index}."
+                f"{mismatch} Got {got} but expected {expected} for dimension {dimension} of input {tensor.index}{end}"
             )
 
 
-def _of_type(array: Array, tensor: Tensor, where: str = "") -> Array:
-    expected = dtype_of(tensor.type)
-    if array.dtype != expected and not (expected.kind == "O" and array.dtype.kind in "SU"):
-        got = array.dtype.name.upper()
-        raise ValueError(f"Cannot set tensor: Got value of type {got} but expected type {tensor.type.name}{where}")
-    return array
+def _check_only_open_dimensions_change(tensor: Tensor, now: Shape, size: Shape) -> None:
+    if len(size) != len(now):
+        raise RuntimeError(f"input {tensor.index}: {len(size)} dimensions; it has {len(now)}")
+    signature = tensor.shape_signature or now
+    for dimension, (known, old, new) in enumerate(zip(signature, now, size, strict=True)):
+        if old != new and known != -1:
+            raise RuntimeError(
+                f"Attempting to resize dimension {dimension} of tensor {tensor.index} with value {old} to {new}. "
+                "ResizeInputTensorStrict only allows mutating unknown dimensions identified by -1."
+            )
 
 
-def _check_only_open_dimensions_change(tensor: Tensor, size: Shape) -> None:
-    signature = tensor.shape_signature or tensor.shape
-    if len(size) != len(signature) or any(
-        known not in (-1, length) for known, length in zip(signature, size, strict=True)
-    ):
-        raise ValueError(
-            f"input {tensor.index}: only unknown dimensions may be resized in strict mode: "
-            f"{list(signature)} cannot become {list(size)}"
-        )
+def _scalar_or_array(array: Array) -> Array:
+    """LiteRT hands out a number in place of an array without dimensions."""
+    scalar: Array = array[()]
+    return scalar
+
+
+PYTHON_TYPES = {
+    TensorType.STRING: "bytes",
+    TensorType.RESOURCE: "object",
+    TensorType.VARIANT: "object",
+    TensorType.BFLOAT16: "uint16",  # as bits: numpy has no such type
+    TensorType.INT2: "int8",
+    TensorType.UINT4: "uint8",
+    TensorType.FLOAT8_E4M3FN: "int8",
+    TensorType.FLOAT8_E5M2: "int8",
+}
+"""The types that LiteRT's Python calls otherwise than we hold them, and those that we do not hold."""

@@ -36,9 +36,11 @@ from refinfer.kernels.convolution import (
     fold_uint8,
     gather_in_order,
     in_blocks,
+    require_channels,
     require_operands,
     require_steps,
     rows_at_a_time,
+    windows_of,
 )
 from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, struct
@@ -51,6 +53,7 @@ from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
+    from refinfer.kernels.convolution import Finish
 
 Folded = TypeVar("Folded")
 
@@ -199,15 +202,13 @@ def fold_conv_as_declared(node: Node, host: Host) -> Evaluate:
 
 def fold_depthwise(node: Node, host: Host) -> Evaluate:
     """A pixel for each window; filters are counted, though for some types the depth multiplier is believed."""
-    if (input_at(node, INPUT).type, input_at(node, FILTER).type) in BELIEVERS:
-        require_true_multiplier(node)
-    return fold_depthwise_arithmetic(node, None)
+    believed = (input_at(node, INPUT).type, input_at(node, FILTER).type) in BELIEVERS
+    return fold_depthwise_arithmetic(node, None, believed)
 
 
 def fold_depthwise_as_declared(node: Node, host: Host) -> Evaluate:
     """As many pixels as the file says, and the depth multiplier is believed."""
-    require_true_multiplier(node)
-    return fold_depthwise_arithmetic(node, output_at(node, 0).shape)
+    return fold_depthwise_arithmetic(node, output_at(node, 0).shape, believed=True)
 
 
 def fold_conv_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
@@ -217,11 +218,11 @@ def fold_conv_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
     p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
     p = p._replace(bias_type=options.quantized_bias_type)
     require_operands(p, rank=4, int16_bias=(TensorType.INT32, TensorType.INT64))
-    require_groups(p.x, p.weights)
     start = arithmetic(p, CONV_ARITHMETIC)
     sums = ordered_sums if p.x.type == p.weights.type == TensorType.FLOAT32 else exact_sums
 
     def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        require_channels(x.shape, weights.shape, filters=len(weights), depth=weights.shape[3])
         rows, columns = window_grid(options, x.shape, weights.shape, declared)
         images, filters, finish = start(x, weights, bias)
         elements = len(x) * columns.number * max(len(weights), prod(weights.shape[1:3]) * x.shape[3])
@@ -231,16 +232,24 @@ def fold_conv_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
     return evaluate
 
 
-def fold_depthwise_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
-    """Every input channel has filters of its own, as many as the depth multiplier says."""
+def fold_depthwise_arithmetic(node: Node, declared: Shape | None, believed: bool) -> Evaluate:
+    """Every input channel has filters of its own, as many as the depth multiplier says, if it is believed.
+
+    Where that is not true, the runtimes leave outputs as the memory was before, or write beyond them.
+    """
     options = options_of(node, DepthwiseConv2DOptions)
     require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
     p = operands(node, DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
     require_operands(p, rank=4)
-    require_multiples(p)
     start = arithmetic(p, DEPTHWISE_ARITHMETIC)
 
     def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        channels = require_channels(x.shape, weights.shape, filters=weights.shape[3], depth=1)
+        multiplier = weights.shape[3] // channels
+        true = not believed or options.depth_multiplier == multiplier
+        require(
+            true, f"depth multiplier {options.depth_multiplier}; shapes {x.shape}, {weights.shape} need {multiplier}"
+        )
         rows, columns = window_grid(options, x.shape, weights.shape, declared)
         images, filters, finish = start(x, weights, bias)
         blocks = rows.blocks(rows_at_a_time(len(x) * columns.number * weights.shape[3]))
@@ -265,38 +274,18 @@ def arithmetic(p: Operands, table: Mapping[tuple[TensorType, TensorType], Callab
     return fold(p)
 
 
-def require_groups(x: Tensor, weights: Tensor) -> None:
-    """A grouped convolution: filters of a part of the channels each, as many filters for each part."""
-    channels, depth, filters = x.shape[3], weights.shape[3], weights.shape[0]
-    divisible = channels > 0 and channels % depth == 0 and filters % (channels // depth) == 0
-    require(divisible, f"{filters} filters of {depth} channels for an input of {channels}", weights)
-
-
-def require_multiples(p: Operands) -> None:
-    """As many filters for each input channel."""
-    channels = p.x.shape[3]
-    require(channels > 0 and p.channels % channels == 0, f"{p.channels} filters for {channels} channels", p.weights)
-
-
-def require_true_multiplier(node: Node) -> None:
-    """The depth multiplier must say how many filters there are for each input channel.
-
-    Otherwise the runtimes leave some outputs as the memory was before, or write to others' memory.
-    """
-    x, weights = input_at(node, INPUT), input_at(node, FILTER)
-    multiplier = options_of(node, DepthwiseConv2DOptions).depth_multiplier
-    expected = x.shape[-1] * multiplier
-    found = weights.shape[-1]
-    require(found == expected, f"{found} filters; the depth multiplier {multiplier} makes it {expected}", weights)
-
-
 def fold_hybrid(p: Operands) -> Start:
     """Quantized with a zero point where scales differ, or channels are grouped [conv.cc: EvalHybridPerChannel]."""
     scales = filter_scales(p)
-    if p.x.shape[3] == p.weights.shape[3] and all(scale == scales[0] for scale in scales):
-        return fold_symmetric(p)
-    require(p.weights.type != TensorType.UINT8, "UINT8 may have one scale only, and no groups", p.weights)
-    return fold_asymmetric(p, lambda image_scales, channel_scales: (channel_scales, image_scales))
+    symmetric = fold_symmetric(p)
+    asymmetric = fold_asymmetric(p, lambda image_scales, channel_scales: (channel_scales, image_scales))
+    is_per_channel = any(scale != scales[0] for scale in scales) and p.weights.type != TensorType.UINT8
+
+    def start(x: Array, weights: Array, bias: Array | None) -> tuple[Array, Array, Finish]:
+        is_grouped = x.shape[3] != weights.shape[3]
+        return (asymmetric if is_per_channel or is_grouped else symmetric)(x, weights, bias)
+
+    return start
 
 
 def fold_depthwise_hybrid(p: Operands) -> Start:
@@ -308,10 +297,14 @@ def window_grid(
     options: Conv2DOptions | DepthwiseConv2DOptions, x: Shape, weights: Shape, declared: Shape | None = None
 ) -> tuple[Windows, Windows]:
     """The rows and columns of windows that the filters have on the images, or as many as are declared."""
-    rows = windows(options.padding, x[1], weights[1], options.stride_h, options.dilation_h_factor)
-    columns = windows(options.padding, x[2], weights[2], options.stride_w, options.dilation_w_factor)
+    axes = (
+        (x[1], weights[1], options.stride_h, options.dilation_h_factor),
+        (x[2], weights[2], options.stride_w, options.dilation_w_factor),
+    )
     if declared is None:
+        rows, columns = (windows_of(options.padding, *axis) for axis in axes)
         return rows, columns
+    rows, columns = (windows(options.padding, *axis) for axis in axes)
     return rows._replace(number=declared[1]), columns._replace(number=declared[2])
 
 

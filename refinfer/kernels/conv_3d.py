@@ -22,10 +22,11 @@ from refinfer.kernels.convolution import (
     require_steps,
     rows_at_a_time,
     scatter_in_order,
+    windows_of,
 )
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
-from refinfer.kernels.window import Windows, windows
+from refinfer.kernels.window import Windows
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import Conv3DOptions
@@ -42,9 +43,9 @@ def fold_conv(node: Node, host: Host) -> Evaluate:
     """Sums over the windows of the input."""
     options = options_of(node, Conv3DOptions)
     p = operands(node, INPUT, FILTER, BIAS, CHANNEL_AXIS)
-    require_same_depth(p, p.weights.shape[3])
 
     def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        require_same_depth(x.shape, weights.shape, weights.shape[3])
         layers, *rest = window_grid(options, x.shape, weights.shape)
         filters = np.expand_dims(weights, -2)  # one group
         blocks = layers.blocks(rows_at_a_time(len(x) * prod(axis.number for axis in rest) * weights.shape[4]))
@@ -58,10 +59,10 @@ def fold_transpose(node: Node, host: Host) -> Evaluate:
     """Each pixel of the input adds its products with the filter to a window of the output."""
     options = options_of(node, Conv3DOptions)
     p = operands(node, TRANSPOSE_INPUT, TRANSPOSE_FILTER, TRANSPOSE_BIAS, TRANSPOSE_CHANNEL_AXIS)
-    require_same_depth(p, p.weights.shape[4])
     require_type(input_at(node, SHAPE), TensorType.INT32)
 
     def evaluate(shape: Array, weights: Array, x: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        require_same_depth(x.shape, weights.shape, weights.shape[4])
         output = tuple(shape.tolist())
         require(len(output) == 5, f"output shape {output}; it must have 5 dimensions")
         layers, *rest = window_grid(options, output, weights.shape)
@@ -97,9 +98,9 @@ def operands(node: Node, x: int, weights: int, bias: int, channel_axis: int) -> 
     return p
 
 
-def require_same_depth(p: Operands, depth: int) -> None:
+def require_same_depth(x: Shape, weights: Shape, depth: int) -> None:
     """There are no groups: a filter sees all channels."""
-    require(depth == p.x.shape[4], f"filters of {depth} channels for an input of {p.x.shape[4]}", p.weights)
+    require(len(x) == 5 and x[4] == depth, f"filters of {depth} channels (shape {weights}) for an input of {x}")
 
 
 def window_grid(options: Conv3DOptions, image: Shape, weights: Shape) -> tuple[Windows, ...]:
@@ -107,7 +108,7 @@ def window_grid(options: Conv3DOptions, image: Shape, weights: Shape) -> tuple[W
     strides = options.stride_d, options.stride_h, options.stride_w
     dilations = options.dilation_d_factor, options.dilation_h_factor, options.dilation_w_factor
     axes = zip(image[1:4], weights[:3], strides, dilations, strict=True)
-    return tuple(windows(options.padding, *axis) for axis in axes)
+    return tuple(windows_of(options.padding, *axis) for axis in axes)
 
 
 def conv_shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:

@@ -20,14 +20,15 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.kernels.common import first_scale, first_zero_point, require_affine, require_rank, require_type
+from refinfer.kernels.compute import Shape
 from refinfer.kernels.fixedpoint import clamp, wrap_int32
 from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits
 from refinfer.kernels.quantization import activate, activation_range, require_convolution_multiplier
-from refinfer.kernels.window import Windows, overlap
-from refinfer.schema.enums import ActivationFunctionType, TensorType
+from refinfer.kernels.window import Windows, overlap, span, windows
+from refinfer.schema.enums import ActivationFunctionType, Padding, TensorType
 from refinfer.schema.graph import Tensor
 
 if TYPE_CHECKING:
@@ -77,19 +78,43 @@ class Params(NamedTuple):
 
 
 def require_operands(p: Operands, rank: int, int16_bias: Sequence[TensorType] = (TensorType.INT64,)) -> None:
-    """What all convolutions presume of their tensors; `int16_bias` are the types of bias that int16 may have."""
-    require_rank(p.x, rank)
+    """What all convolutions presume of their tensors; `int16_bias` are the types of bias that int16 may have.
+
+    The shape of the input is left alone: where it is computed, the file need not know it.
+    """
     require_rank(p.weights, rank)
-    require_type(p.y, p.x.type)
     require(0 not in p.weights.shape, f"shape {p.weights.shape}; a filter may not be empty", p.weights)
+    require_type(p.y, p.x.type)
     if p.bias is not None:
         require_type(p.bias, *BIAS_TYPES.get(p.x.type, int16_bias))
         require(p.bias.elements == p.channels, f"{p.bias.elements} values for {p.channels} channels", p.bias)
 
 
+def require_channels(x: Shape, weights: Shape, filters: int, depth: int) -> int:
+    """Filters of some depth see a part of the input's channels each, and there are as many filters for each part.
+
+    How many parts there are.
+    """
+    message = f"{filters} filters of {depth} channels (shape {weights}) do not fit an input of shape {x}"
+    require(len(x) == len(weights) and x[-1] > 0 and x[-1] % depth == 0, message)
+    groups = x[-1] // depth
+    require(filters % groups == 0, message)
+    return groups
+
+
 def require_steps(*steps: int) -> None:
     """Strides and dilations lead forward."""
     require(min(steps) > 0, f"strides and dilations {steps}; each must be at least 1")
+
+
+def windows_of(padding: Padding, size: int, length: int, stride: int, dilation: int) -> Windows:
+    """The windows of a filter; one that is too long by a stride and more is refused, by less has none.
+
+    [padding.h: ComputeOutSizeChecked]
+    """
+    fits = padding == Padding.SAME or span(length, dilation) < size + 2 * stride
+    require(fits, f"a filter of {length} taps, dilated by {dilation}, for {size} pixels")
+    return windows(padding, size, length, stride, dilation)
 
 
 def filter_scales(p: Operands) -> Sequence[float]:

@@ -42,6 +42,7 @@ from refinfer.kernels.convolution import (
     fold_int8,
     fold_uint8,
     in_blocks,
+    require_channels,
     require_operands,
     require_steps,
     rows_at_a_time,
@@ -204,11 +205,11 @@ def fold_arithmetic(node: Node, p: Operands) -> Callable[[Shape, Array, Array, A
     """Each pixel of the input adds its products with the filter to a window of the output."""
     options = options_of(node, TransposeConvOptions)
     require_steps(options.stride_h, options.stride_w)
-    depth, channels = p.weights.shape[3], p.x.shape[3]
-    require(depth == channels, f"filters of {depth} channels for an input of {channels}", p.weights)
     begin = arithmetic(p, ARITHMETIC)
 
     def evaluate(shape: Shape, weights: Array, x: Array, bias: Array | None) -> Array:
+        groups = require_channels(x.shape, weights.shape, filters=len(weights), depth=weights.shape[3])
+        require(groups == 1, f"filters of {weights.shape[3]} channels for an input of {x.shape}")
         found, expected = (shape[0], shape[3]), (len(x), len(weights))
         require(found == expected, f"an output of {shape}; its batches and channels must be {expected}")
         grid = window_grid(options, shape, weights.shape)

@@ -141,7 +141,7 @@ class Interpreter:
         tensor, value = self._find(tensor_index, subgraph_index)
         if tensor.table.sparsity is not None and tensor.data is not None:
             return np.frombuffer(tensor.data, dtype_of(tensor.type)).copy()
-        return _scalar_or_array(value.copy())
+        return scalar_or_array(value.copy())
 
     def tensor(self, tensor_index: int) -> Callable[[], Array]:
         """A function that gives a view of a tensor's memory, for reading and writing without copies.
@@ -152,7 +152,7 @@ class Interpreter:
         def view() -> Array:
             memory = Memory(self._find(tensor_index, 0)[1])
             self._views.append(weakref.ref(memory))
-            return _scalar_or_array(np.asarray(memory))
+            return scalar_or_array(np.asarray(memory))
 
         return view
 
@@ -281,7 +281,7 @@ class Interpreter:
         tensor = self._tensor(index, subgraph)
         state = self._tensors[subgraph]
         array = np.asarray(value)
-        check_fits(array, tensor, self._shape(tensor), f" for input {tensor.index}, name: {tensor.name} ", ".")
+        check_fits(array, tensor, self._shape(tensor), tensor.index, f", name: {tensor.name} ", ".")
         if tensor.data is not None:
             raise ValueError(f"Cannot set tensor: tensor {tensor.index} is a constant of the model")
         current = state.values[tensor.index]
@@ -487,22 +487,33 @@ def _check_threads(count: object) -> None:
         raise ValueError("num_threads should >= 1")
 
 
-def check_fits(array: Array, tensor: Tensor, shape: Shape, where: str, end: str = "") -> None:
+def check_fits(array: Array, tensor: Tensor, shape: Shape, number: int, name: str = "", end: str = "") -> None:
     """Raise ValueError, in the runtimes' words, if `array` has another type or shape than an input.
 
-    `where` names the input in case of another type, `end` ends the sentence about another shape.
+    `number` and `name` are what the runtime calls the input; `end` ends its sentences about shapes.
     """
-    if array.dtype != dtype_of(tensor.type) and not (tensor.type == TensorType.STRING and array.dtype.kind in "SUO"):
-        got = "STRING" if array.dtype.kind in "SUO" else array.dtype.name.upper()
-        raise ValueError(f"Cannot set tensor: Got value of type {got} but expected type {tensor.type.name}{where}")
-    mismatch = "Cannot set tensor: Dimension mismatch."
-    if array.ndim != len(shape):
-        raise ValueError(f"{mismatch} Got {array.ndim} but expected {len(shape)} for input {tensor.index}{end}")
-    for dimension, (got, expected) in enumerate(zip(array.shape, shape, strict=True)):
-        if got != expected:
-            raise ValueError(
-                f"{mismatch} Got {got} but expected {expected} for dimension {dimension} of input {tensor.index}{end}"
-            )
+    problem = (
+        f"Got value of type {_type_name(array.dtype)} but expected type {tensor.type.name} for input {number}{name}"
+    )
+    if array.dtype == dtype_of(tensor.type) or (tensor.type == TensorType.STRING and array.dtype.kind in STRINGS):
+        mismatch = _mismatch(array.shape, shape)
+        if mismatch is None:
+            return
+        got, expected, where = mismatch
+        problem = f"Dimension mismatch. Got {got} but expected {expected} for {where}input {number}{end}"
+    raise ValueError(f"Cannot set tensor: {problem}")
+
+
+def _type_name(dtype: np.dtype[Any]) -> str:
+    return "STRING" if dtype.kind in STRINGS else dtype.name.upper()
+
+
+def _mismatch(shape: Shape, expected: Shape) -> tuple[int, int, str] | None:
+    """How many dimensions there are in place of how many, or else the first length that differs, and where it is."""
+    if len(shape) != len(expected):
+        return len(shape), len(expected), ""
+    pairs = enumerate(zip(shape, expected, strict=True))
+    return next(((got, wanted, f"dimension {i} of ") for i, (got, wanted) in pairs if got != wanted), None)
 
 
 def _check_only_open_dimensions_change(tensor: Tensor, now: Shape, size: Shape) -> None:
@@ -517,11 +528,14 @@ def _check_only_open_dimensions_change(tensor: Tensor, now: Shape, size: Shape) 
             )
 
 
-def _scalar_or_array(array: Array) -> Array:
+def scalar_or_array(array: Array) -> Array:
     """LiteRT hands out a number in place of an array without dimensions."""
     scalar: Array = array[()]
     return scalar
 
+
+STRINGS = "SUO"
+"""The kinds of arrays that can hold strings."""
 
 PYTHON_TYPES = {
     TensorType.STRING: "bytes",

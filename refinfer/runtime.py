@@ -14,14 +14,16 @@ import enum
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from operator import index as as_index
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from refinfer.interpreter import check_fits, details_of, find_dialect
+from refinfer.interpreter import check_fits, details_of, find_dialect, scalar_or_array
 from refinfer.kernels.compute import dtype_of
 from refinfer.kernels.lazy import np
 from refinfer.machine import CustomOp, Machine
+from refinfer.schema.errors import UnsupportedNode
 from refinfer.schema.file import read_model
-from refinfer.schema.graph import Tensor
+from refinfer.schema.graph import Node, Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -45,7 +47,7 @@ class Interpreter:
     def __init__(
         self,
         model_data: bytes | None,
-        custom_op_registerers: Sequence[str],
+        custom_op_registerers: list[str],
         arena_size: int | None,
         intrepreter_config: InterpreterConfig = InterpreterConfig.kAllocationRecording,
         alt_decompression_memory_size: int = 0,
@@ -54,24 +56,32 @@ class Interpreter:
     ) -> None:
         """Read the model and fold its kernels.
 
-        An arena is not needed here: `arena_size` is accepted so that scripts run unchanged. Raises ValueError for no
-        model, FormatError, GraphError or UnsupportedNode (all of them ValueErrors) for one that cannot be run.
+        An arena is not needed here: its size is accepted so that scripts run unchanged, and never too small. Custom
+        operators come as `custom_ops`, which are Python: there is no C function to register any by name. Raises
+        ValueError for no model, FormatError or GraphError (both ValueErrors) for what is none, RuntimeError for one
+        that TFLM does not run.
         """
         if model_data is None:
             raise ValueError("Model must not be None")
-        self._graph = read_model(bytes(model_data))
+        _check_registerers(custom_op_registerers)
+        self._graph = read_model(bytes(memoryview(model_data)))
         self._main = self._graph.subgraphs[0]
-        self._machine = Machine(self._graph, find_dialect("tflm"), custom_ops)
-        self._preserve_all = intrepreter_config is InterpreterConfig.kPreserveAllTensors
+        try:
+            self._machine = Machine(self._graph, find_dialect("tflm"), custom_ops)
+        except UnsupportedNode as refusal:
+            raise RuntimeError(f"TFLM failed to allocate tensors: {refusal}") from None
         self._inputs = [_zeros(tensor) for tensor in self._main.inputs]
         self._outputs = [_zeros(tensor) for tensor in self._main.outputs]
-        self._values: list[Array | None] = []
+        self._kept: dict[Tensor, Array] = {}
+        self._preserve_all = intrepreter_config is InterpreterConfig.kPreserveAllTensors
+        if self._preserve_all:
+            self._machine.watch = self._keep
 
     @classmethod
     def from_file(
         cls,
         model_path: str | os.PathLike[str] | None,
-        custom_op_registerers: Sequence[str] | None = None,
+        custom_op_registerers: list[str] | None = None,
         arena_size: int | None = None,
         intrepreter_config: InterpreterConfig = InterpreterConfig.kAllocationRecording,
         alt_decompression_memory_size: int = 0,
@@ -85,7 +95,7 @@ class Interpreter:
             data = file.read()
         return cls(
             data,
-            custom_op_registerers or (),
+            [] if custom_op_registerers is None else custom_op_registerers,
             arena_size,
             intrepreter_config,
             alt_decompression_memory_size,
@@ -96,7 +106,7 @@ class Interpreter:
     def from_bytes(
         cls,
         model_data: bytes | None,
-        custom_op_registerers: Sequence[str] | None = None,
+        custom_op_registerers: list[str] | None = None,
         arena_size: int | None = None,
         intrepreter_config: InterpreterConfig = InterpreterConfig.kAllocationRecording,
         alt_decompression_memory_size: int = 0,
@@ -106,7 +116,7 @@ class Interpreter:
         """An interpreter of the model in these bytes."""
         return cls(
             model_data,
-            custom_op_registerers or (),
+            [] if custom_op_registerers is None else custom_op_registerers,
             arena_size,
             intrepreter_config,
             alt_decompression_memory_size,
@@ -117,16 +127,21 @@ class Interpreter:
         """Copy an array into the input of that position. Raises ValueError for another type or shape."""
         if input_data is None:
             raise ValueError("Input data must not be None")
-        current = _at(self._inputs, index)
+        current, tensor = _at(self._inputs, index), _at(self._main.inputs, index)
         array = np.asarray(input_data)
-        check_fits(array, self._main.inputs[index], current, f" for input {index}")
+        check_fits(array, tensor, current.shape, index)
         current[...] = array
 
     def invoke(self) -> int:
-        """Run the model; 0, as TFLM's status of success."""
-        self._values = self._machine.run(0, [array.copy() for array in self._inputs])
-        for position, tensor in enumerate(self._main.outputs):
-            self._outputs[position] = np.array(self._values[tensor.index])
+        """Run the model; 0, as TFLM's status of success.
+
+        Raises RuntimeError for values that an operator cannot do with.
+        """
+        try:
+            outputs = self._machine.call(0, [array.copy() for array in self._inputs])
+        except UnsupportedNode as refusal:
+            raise RuntimeError(f"Interpreter invocation failed. {refusal}") from None
+        self._outputs = list(outputs)
         return 0
 
     def reset(self) -> int:
@@ -135,19 +150,20 @@ class Interpreter:
         return 0
 
     def get_output(self, index: int) -> Array:
-        """A copy of the output of that position."""
-        return _at(self._outputs, index).copy()
+        """A copy of the output of that position; a number where it is a scalar."""
+        return scalar_or_array(_at(self._outputs, index).copy())
 
     def GetTensor(self, tensor_index: int, subgraph_index: int) -> dict[str, Any]:  # noqa: N802  # TFLM's spelling
-        """The value, shape and quantization of any tensor, if the interpreter preserves all of them."""
+        """Value, type and shape of any tensor, if the interpreter preserves all of them."""
         if not self._preserve_all:
-            raise RuntimeError("GetTensor() needs an interpreter with InterpreterConfig.kPreserveAllTensors")
-        if subgraph_index != 0:
-            raise ValueError("only the tensors of subgraph 0 are preserved")
-        tensor = _at(self._main.tensors, tensor_index)
-        value = self._values[tensor_index] if self._values else None
-        details = _details(tensor)
-        return {"tensor_data": None if value is None else value.copy(), **details}
+            raise RuntimeError(
+                "TFLM only supports GetTensor() when using a python interpreter with the "
+                "InterpreterConfig.kPreserveAllTensors interpreter_config"
+            )
+        tensor = _at(_at(self._graph.subgraphs, subgraph_index).tensors, tensor_index)
+        value = self._value(tensor)
+        details = details_of(tensor, value.shape)
+        return {"dtype": details["dtype"], "shape": details["shape"], "tensor_data": scalar_or_array(value.copy())}
 
     def get_input_details(self, index: int) -> dict[str, Any]:
         """Type, shape and quantization of the input of that position."""
@@ -159,13 +175,32 @@ class Interpreter:
 
     def print_allocations(self) -> None:
         """Say where the memory of an arena is told of: this interpreter has none."""
+        if self._preserve_all:
+            raise ValueError("Cannot print allocations as they were not recorded")
         print("refinfer's interpreter has no arena: refinfer.simulate(model) tells what TFLM takes", file=sys.stderr)
+
+    def _value(self, tensor: Tensor) -> Array:
+        """What a tensor holds: zeros, if nothing was written there yet."""
+        constant = self._machine.constants(tensor.subgraph)[tensor.index]
+        return self._kept.get(tensor, _zeros(tensor)) if constant is None else constant
+
+    def _keep(self, node: Node, inputs: tuple[Array | None, ...], outputs: tuple[Array, ...]) -> None:
+        """Take note of what a node works on, in whichever subgraph it stands."""
+        pairs = (*zip(node.inputs, inputs, strict=True), *zip(node.outputs, outputs, strict=True))
+        self._kept |= {tensor: array for tensor, array in pairs if tensor is not None and array is not None}
+
+
+def _check_registerers(names: object) -> None:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("Custom ops registerers must be a list of strings")
+    if names:
+        raise RuntimeError(f"TFLM could not register custom op via {names[0]}: here they are given as custom_ops")
 
 
 def _at(items: Sequence[Item], index: int | None) -> Item:
     if index is None or index < 0:
         raise ValueError("Index must be a non-negative integer")
-    if index >= len(items):
+    if as_index(index) >= len(items):
         raise IndexError("Tensor is out of bound, please check tensor index.")
     return items[index]
 

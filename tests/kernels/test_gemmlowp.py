@@ -10,6 +10,7 @@ import pytest
 from refinfer.kernels import gemmlowp
 
 INT16 = np.arange(-(2**15), 2**15)
+TAYLOR = (1 / 8) ** 5 / 120  # the first term of the series around 1/8 that is left out
 SOME_INT32 = np.random.default_rng(0).integers(-(2**31), 2**31, 2000)
 
 
@@ -19,7 +20,7 @@ def logistic(x: float) -> float:
 
 @pytest.mark.parametrize(
     ("bits", "values", "tolerance"),
-    [pytest.param(16, INT16, 2**-12, id="all of 16 bits"), pytest.param(32, SOME_INT32, 2**-23, id="some of 32 bits")],
+    [pytest.param(16, INT16, 2**-12, id="all of 16 bits"), pytest.param(32, SOME_INT32, TAYLOR, id="some of 32 bits")],
 )
 @pytest.mark.parametrize("integer_bits", [0, 1, 3, 4, 5, 6])
 def test_fixed_point_is_near_the_real_function(

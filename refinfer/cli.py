@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refinfer import __version__
-from refinfer.schema.errors import FormatError, GraphError, RefinferError, UsageError
+from refinfer.schema.errors import FormatError, GraphError, RefinferError, UnsupportedNode, UsageError
 
 if TYPE_CHECKING:
     from refinfer.boards import Board
+    from refinfer.kernels.compute import Array
+    from refinfer.machine import Machine
     from refinfer.schema.graph import Graph
     from refinfer.terminal.text import Screen
 
 YES, NO, ERROR, INTERRUPTED = 0, 1, 2, 130
 READER_LEFT = YES  # who closes the pipe has seen enough; nothing went wrong
+
+NEEDED_TO_COMPUTE = {"numpy"}  # what `fit` does without
 
 DEFAULT_TARGET = "cortex-m4"
 SCHEMA = 1  # of the JSON forms; docs/json.md
@@ -31,7 +35,7 @@ SUFFIX = ".tflite"
 EPILOG = """\
 exit codes:
   0  yes, or done
-  1  no: the model does not fit, or TensorFlow Lite Micro does not run it
+  1  no: the model does not fit, or the runtime in question does not run it
   2  an error: a line on stderr says which
 
 The manual is docs/cli.md; docs/json.md documents the JSON forms.
@@ -49,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return READER_LEFT
     except (RefinferError, OSError) as error:
         complain(error)
+        return ERROR
+    except ModuleNotFoundError as error:
+        if error.name not in NEEDED_TO_COMPUTE:
+            raise
+        complain(f"this needs {error.name}: pip install {error.name}")
         return ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -119,6 +128,71 @@ def inspect(arguments: Namespace) -> int:
     else:
         write(inspect_lines(graph, arguments.all, screen()))
     return YES
+
+
+def run(arguments: Namespace) -> int:
+    """`refinfer run`."""
+    from refinfer.inputs import Pixels, read_inputs
+    from refinfer.interpreter import find_dialect
+    from refinfer.machine import Machine
+    from refinfer.terminal import run as words
+
+    dialect = find_dialect(arguments.dialect)
+    graph = load(arguments.model)
+    labels = read_lines(arguments.labels) if arguments.labels else []
+    check_output(arguments.output, arguments.force, len(graph.subgraphs[0].outputs))
+    try:
+        given = read_inputs(graph, arguments.input, arguments.seed, Pixels(arguments.mean, arguments.std))
+        outputs, seconds = run_machine(Machine(graph, dialect), [each.array for each in given], arguments.repeat)
+    except UnsupportedNode as refusal:
+        if arguments.json:
+            write_json(words.refused_to_dict(graph, dialect.name, str(refusal)))
+        else:
+            write(words.refused_lines(graph, dialect.name, str(refusal), screen()))
+        return NO
+    if arguments.output:
+        words.save(arguments.output, graph, outputs, arguments.force)
+    done = words.Run(graph, dialect.name, None if arguments.input else arguments.seed, given, outputs, seconds)
+    if arguments.json:
+        write_json(words.run_to_dict(done, arguments.top, labels))
+    else:
+        write(words.run_lines(done, arguments.top, labels, screen()))
+    return YES
+
+
+def run_machine(machine: Machine, arrays: Sequence[Array], repeat: int) -> tuple[tuple[Array, ...], list[float]]:
+    """Run the main subgraph so many times; the last outputs, and the seconds of each time."""
+    from time import perf_counter
+
+    from refinfer.terminal.progress import Progress
+
+    machine.shapes(0, [array.shape for array in arrays])  # refuses inputs that do not go together
+    seconds = []
+    with Progress(sys.stderr, repeat * len(machine.graph.subgraphs[0].nodes)) as progress:
+        machine.watch = lambda node, inputs, outputs: progress.step(node.name)
+        for _ in range(repeat):
+            start = perf_counter()
+            outputs = machine.call(0, arrays)
+            seconds.append(perf_counter() - start)
+    return outputs, seconds
+
+
+def check_output(path: str | None, force: bool, outputs: int) -> None:
+    """Before long work: can the outputs be written to `path`?"""
+    if path is None:
+        return
+    if not path.endswith((".npz", ".npy")):
+        raise UsageError(f"{path}: the outputs can be written to an .npz, or a single one to an .npy")
+    if path.endswith(".npy") and outputs != 1:
+        raise UsageError(f"{path}: an .npy holds one array and the model has {outputs} outputs; take an .npz")
+    if os.path.exists(path) and not force:
+        raise UsageError(f"{path}: exists; --force overwrites it")
+
+
+def read_lines(path: str) -> list[str]:
+    """The lines of a text file."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return [line.strip() for line in file]
 
 
 def boards(arguments: Namespace) -> int:
@@ -281,9 +355,27 @@ def _switch(flag: str, words: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     return _option(flag, action="store_true", help=words)
 
 
-WHOLE = "How much RAM a .tflite model takes in TensorFlow Lite for Microcontrollers, to the byte, and does it fit."
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no number")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _count(text) == 0:
+        raise ArgumentTypeError("0 times is not at all")
+    return int(text)
+
+
+WHOLE = "What a .tflite model takes and computes on a microcontroller: RAM to the byte, answers to the bit."
 JSON = _switch("--json", "print JSON")
 ALL = _switch("--all", "print long lists in full")
+DIALECT = _option(
+    "--dialect",
+    metavar="NAME",
+    default="litert",
+    help="whose bits: litert (LiteRT's reference kernels) or tflm (a board's); default: %(default)s",
+)
 MODEL = _option("model", metavar="MODEL", help="a .tflite file")
 
 COMMANDS = {
@@ -314,6 +406,32 @@ COMMANDS = {
         ],
     ),
     "inspect": (inspect, "what is in the file?", [MODEL, ALL, JSON]),
+    "run": (
+        run,
+        "what does the model answer?",
+        [
+            MODEL,
+            _option(
+                "--input",
+                metavar="[NAME=]FILE",
+                action="append",
+                default=[],
+                help="an input: .npy, .npz, .txt, .csv, a picture, a .wav; random if left out",
+            ),
+            _option("--output", metavar="FILE", help="write the outputs to an .npz, or an only one to an .npy"),
+            _switch("--force", "overwrite that file"),
+            DIALECT,
+            _option("--seed", metavar="N", type=_count, default=0, help="of random inputs (default: %(default)s)"),
+            _option("--mean", metavar="X", type=float, help="of pixels: (pixel - mean) / std is what the model gets"),
+            _option("--std", metavar="X", type=float, help="likewise"),
+            _option("--labels", metavar="FILE", help="names of the classes, a line each"),
+            _option(
+                "--top", metavar="N", type=_count, default=5, help="how many classes to show (default: %(default)s)"
+            ),
+            _option("--repeat", metavar="N", type=_positive, default=1, help="run it so many times on one interpreter"),
+            JSON,
+        ],
+    ),
     "boards": (
         boards,
         "which boards are known, and who says what of them?",

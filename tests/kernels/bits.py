@@ -6,7 +6,7 @@ REFINFER_CASES multiplies how many cases are tried; the default is a sample that
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from refinfer.kernels.kernel import Refusal
 from refinfer.kernels.registry import DIALECTS
 from refinfer.machine import Machine
 from refinfer.schema import read_model
-from refinfer.schema.enums import TensorType
+from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import RefinferError
 from refinfer.testing import TensorSpec, installed, referee
 
@@ -31,6 +31,21 @@ RUNTIMES = [
     pytest.param(name, marks=pytest.mark.skipif(not installed(name), reason=f"the package of {name} is not installed"))
     for name in DIALECTS
 ]
+
+Table = Mapping[BuiltinOperator, Sequence[TensorType]]
+
+
+def known(litert: Table, tflm: Table) -> list[Any]:
+    """Parameters for a test: runtime, operator, type of the first input; what each runtime computes."""
+    return [
+        pytest.param(
+            *runtime.values, op, of, marks=runtime.marks, id=f"{runtime.values[0]}-{op.name}-{of.name}".lower()
+        )
+        for runtime, table in zip(RUNTIMES, (litert, tflm), strict=True)
+        for op, types in table.items()
+        for of in types
+    ]
+
 
 EDGES = {"f": (0.0, -0.0, 1.0, -1.0, 0.5, -1.5, 2.5, 6.0, np.inf, -np.inf, np.nan, 1e-40, 3e38, -3e38, 16777217.0)}
 
@@ -89,7 +104,8 @@ def values(rng: Random, type: TensorType, shape: tuple[int, ...], spread: float 
         return np.asarray(rng.normal(0, spread, shape) + 1j * rng.normal(0, spread, shape)).astype(dtype)
     if dtype.kind == "f":
         drawn = rng.normal(0, spread, shape) if rng.random() < 0.7 else rng.integers(-40, 40, shape) / 4
-        return sprinkled(rng, np.asarray(drawn).astype(dtype), EDGES["f"])
+        with np.errstate(over="ignore"):
+            return sprinkled(rng, np.asarray(drawn).astype(dtype), EDGES["f"])
     limits = np.iinfo(dtype)
     small = max(limits.min, -40), min(limits.max, 40)
     low, high = (limits.min, limits.max) if rng.random() < 0.7 else small
@@ -102,7 +118,7 @@ def sprinkled(rng: Random, x: Array, edges: Sequence[float]) -> Array:
     if x.size < 8 or rng.random() < 0.3:
         return x
     x = x.copy()
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         chosen = np.array(edges).astype(x.dtype)
     x.reshape(-1)[rng.integers(0, x.size, x.size // 10)] = rng.choice(chosen, x.size // 10)
     return x
@@ -138,11 +154,11 @@ def quantized(rng: Random, type: TensorType, shape: tuple[int, ...], like: float
     return TensorSpec(type, shape, [scale(rng, like)], [zero_point(rng, type)])
 
 
-def two_shapes(rng: Random, size: int = 400) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shapes that can be stretched to fit each other; half of the time they are the same."""
+def two_shapes(rng: Random, size: int = 400, empty: bool = True) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes that can be stretched to fit each other; half of the time they are the same, rarely empty."""
     rank = int(rng.integers(1, 6))
     shape = tuple(int(each) for each in rng.integers(1, max(2, round(size ** (1 / rank))), rank, endpoint=True))
-    if rng.random() < 0.04:
+    if empty and rng.random() < 0.04:
         shape = (0, *shape[1:])
     if rng.random() < 0.5:
         return shape, shape

@@ -5,8 +5,8 @@ and tanh come from the library Eigen, which the official packages for x86-64 bui
 these packages, bit for bit; on other processors Eigen adds in another order.
 
 Sources: Eigen's Core/products/GeneralMatrixVector.h and GeneralBlockPanelKernel.h, Core/functors/UnaryFunctors.h,
-Core/arch/Default/GenericPacketMathFunctions.h. Not promised: products along more than `UNBROKEN` values, which Eigen
-breaks into blocks that depend on the caches of the machine.
+Core/arch/Default/GenericPacketMathFunctions.h. Not promised: products of several batches along more than
+some 670 values, which Eigen breaks into blocks that depend on the cache of the machine (1016 with one of 48 KB).
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
 LANES = 4
-UNBROKEN = 512
-SMALL = 20  # below this rows + columns + depth, a product is made of dot products [EIGEN_GEMM_TO_COEFFBASED…]
+SMALL = 20  # outputs + batches + depth below which a product is made of dot products [GeneralProduct.h]
 PANEL_ROWS = 2 * LANES
 PANEL_COLUMNS = 4
 UNROLLED = 8

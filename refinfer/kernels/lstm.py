@@ -270,13 +270,13 @@ COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM = Compute(
     fold=lstm_full.fold_unidirectional,
     shape=lstm_full.shape_like_sequence,
     types=frozenset({TensorType.FLOAT32, TensorType.INT8}),
-    version=3,
+    version=4,  # BUILTIN_REF registers up to 3, the other sets up to 4, all of them this kernel
 )
 COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM_PLAIN = Compute(
     fold=fold,
     shape=lstm_full.shape_like_sequence,
     types=frozenset({TensorType.FLOAT32, TensorType.INT8, TensorType.INT16}),
-    version=3,
+    version=4,
 )
 COMPUTE_LSTM = Compute(
     fold=fold_lstm,

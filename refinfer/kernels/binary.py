@@ -559,8 +559,15 @@ def leading_sign_bits(x: Array) -> Array:
 def divide_truncating(a: Array, b: Array) -> Array:
     """C's division of int32; a program that divides by zero, or the least number by -1, is stopped."""
     require_quotients(a, b)
+    return divide_saturating(a, b)
+
+
+def divide_saturating(a: Array, b: Array) -> Array:
+    """The same, but the least number divided by -1 is the largest."""
+    require(bool(np.all(b != 0)), "division by zero")
     wide, divisor = a.astype(np.int64), b.astype(np.int64)
-    return (np.sign(wide) * np.sign(divisor) * (np.abs(wide) // np.abs(divisor))).astype(a.dtype)
+    quotient = np.sign(wide) * np.sign(divisor) * (np.abs(wide) // np.abs(divisor))
+    return np.minimum(quotient, np.iinfo(a.dtype).max).astype(a.dtype)
 
 
 def require_quotients(a: Array, b: Array) -> None:
@@ -876,7 +883,7 @@ MUL_FOLDS: dict[TensorType, Fold] = {
 }
 DIV_FOLDS: dict[TensorType, Fold] = {
     TensorType.FLOAT32: fold_activated(divide),
-    TensorType.INT32: fold_activated(divide_truncating),
+    TensorType.INT32: fold_activated(divide_saturating),
     TensorType.UINT8: fold_div,
     TensorType.INT8: fold_div,
     TensorType.INT16: fold_div,
@@ -932,6 +939,7 @@ COMPUTE_SUB_RESCALING = binary(SUB_FOLDS | {TensorType.INT16: fold_sum(subtract)
 COMPUTE_MUL = binary(MUL_FOLDS, version=7)
 COMPUTE_MUL_QUANTIZED = binary(MUL_FOLDS | {TensorType.INT16: fold_mul}, version=7)  # no int16 without a scale
 COMPUTE_DIV = binary(DIV_FOLDS, version=2)
+COMPUTE_DIV_AS_C = binary(DIV_FOLDS | {TensorType.INT32: fold_activated(divide_truncating)}, version=2)
 COMPUTE_MAXIMUM = binary(dict.fromkeys(ORDERED, plain(maximum)), version=4)
 COMPUTE_MINIMUM = binary(dict.fromkeys(ORDERED, plain(minimum)), version=4)
 COMPUTE_SQUARED_DIFFERENCE = binary(SQUARED_DIFFERENCE_FOLDS, version=2)

@@ -216,8 +216,14 @@ def test_an_infinite_sum_becomes_the_largest_float() -> None:
         assert np.isnan(y[3])
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_least_integer_divided_by_minus_one(runtime: str) -> None:
+    model = one_op_model(B.DIV, [TensorSpec(T.INT32, (1,)) for _ in range(2)], [TensorSpec(T.INT32, (1,))])
+    agree(runtime, model, [np.array([-(2**31)], np.int32), np.array([-1], np.int32)])
+
+
 def test_what_cannot_be_divided_is_refused() -> None:
-    for op, a, b in ((B.DIV, 7, 0), (B.DIV, -(2**31), -1), (B.FLOOR_MOD, 7, 0), (B.FLOOR_DIV, 7, 0)):
+    for op, a, b in ((B.DIV, 7, 0), (B.FLOOR_MOD, -(2**31), -1), (B.FLOOR_MOD, 7, 0), (B.FLOOR_DIV, 7, 0)):
         spec = TensorSpec(T.INT32, (1,))
         model = one_op_model(op, [spec, TensorSpec(T.INT32, (1,))], [TensorSpec(T.INT32, (1,))])
         computed = ours("litert", model, [[np.array([a], np.int32), np.array([b], np.int32)]])

@@ -35,6 +35,7 @@ from refinfer.kernels.recurrent import (
     Step,
     cell_of,
     make_cell,
+    require_batches,
     require_dense,
     require_variable,
     walk,
@@ -150,6 +151,8 @@ def cell_with_batches(cell: Cell[Array], batches: int) -> Cell[Array]:
     recurrent = cell.gates[OUTPUT].recurrent
     assert recurrent is not None
     width, cells = recurrent.shape[-1], recurrent.shape[0]
+    require_batches(cell.hidden, batches, width)
+    require_batches(cell.state, batches, cells)
     return cell._replace(hidden=cell.hidden.reshape(batches, width), state=cell.state.reshape(batches, cells))
 
 

@@ -135,6 +135,11 @@ def require_dense(node: Node) -> None:
         require(not sparse, "sparse weights are not supported in a recurrent operator", tensor)
 
 
+def require_batches(state: Array, batches: int, width: int) -> None:
+    """Refuse an input that has been resized to other batches than the state has."""
+    require(state.size == batches * width, f"a state of {state.shape}, but {batches} batches of {width}")
+
+
 def require_variable(tensor: Tensor) -> None:
     """Refuse a state that is not a variable tensor."""
     require(tensor.is_variable, "the state is not a variable tensor", tensor)

@@ -32,6 +32,7 @@ from refinfer.kernels.recurrent import (
     SYMMETRIC,
     Scheme,
     operand,
+    require_batches,
     require_dense,
     require_variable,
     walk,
@@ -105,6 +106,7 @@ def fold_one_step(node: Node, host: Host) -> Evaluate:
 
     def evaluate(x: Array, weights: Array, recurrent: Array, bias: Array, hidden: Array) -> tuple[Array, ...]:
         cell = Cell(weights, recurrent, bias, hidden, None)
+        require_batches(hidden, len(x), len(bias))
         return (step(p, cell, slice(0, len(x)), x).copy(),)
 
     return evaluate
@@ -119,6 +121,7 @@ def fold_unidirectional(node: Node, host: Host) -> Evaluate:
 
     def evaluate(x: Array, weights: Array, recurrent: Array, bias: Array, hidden: Array) -> tuple[Array, ...]:
         cell = Cell(weights, recurrent, bias, hidden, None)
+        require_batches(hidden, x.shape[1 if options.time_major else 0], len(bias))
         return (walk(partial(step, p, cell), [x], len(cell.bias), time_major=options.time_major),)
 
     return evaluate
@@ -145,6 +148,8 @@ def fold_bidirectional(node: Node, host: Host) -> Evaluate:
             Cell._make((*inputs[FORWARD], inputs[FORWARD_AUXILIARY])),
             Cell._make((*inputs[BACKWARD], inputs[BACKWARD_AUXILIARY])),
         )
+        for cell in cells:
+            require_batches(cell.hidden, x.shape[1 if options.time_major else 0], len(cell.bias))
         more = [auxiliary] if is_second_input else []
         # the runtime forgets about the second cell's own input where it walks batch by batch
         has_own_input = auxiliary is not None and not is_second_input and options.time_major

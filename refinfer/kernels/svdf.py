@@ -39,6 +39,7 @@ from refinfer.kernels.recurrent import (
     SYMMETRIC,
     Scheme,
     operand,
+    require_batches,
     require_dense,
     require_variable,
 )
@@ -224,7 +225,8 @@ def remember(state: Array, newest: Array, shape: Shape) -> Array:
 
     A view of the state as [batch, filter, memory].
     """
-    memory = state.reshape(-1, *shape)
+    require_batches(state, len(newest), shape[0] * shape[1])
+    memory = state.reshape(len(newest), *shape)
     memory[..., :-1] = memory[..., 1:]
     memory[..., -1] = newest
     return memory

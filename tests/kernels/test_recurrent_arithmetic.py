@@ -12,6 +12,7 @@ from refinfer.kernels.registry import DIALECTS
 from refinfer.machine import Machine
 from refinfer.schema import read_model
 from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, TensorType
+from refinfer.schema.errors import UnsupportedNode
 from refinfer.testing import installed
 from tests.corpus import NO_CORPUS, CorpusModel, corpus
 from tests.kernels.bits import RUNTIMES, Array, Random, agree, assert_same, cases, ours, values
@@ -272,3 +273,11 @@ def test_a_real_network_remembers_what_the_runtime_does(model: CorpusModel, runt
     runs = [[values_of(random, tensor.type, tensor.shape) for tensor in inputs] for _ in range(4)]
     crashes = runtime == "litert" and "keyword_scrambled_8bit" in model.file
     assert (agree(runtime, model.data, *runs) == 0) == crashes
+
+
+def test_an_input_may_not_be_resized_to_more_batches_than_there_are_states() -> None:
+    lstm = random_lstm(np.random.default_rng(9), FLOAT32, FLOAT32, batches=2)
+    machine = Machine(read_model(lstm.model()), DIALECTS["litert"])
+    x = np.concatenate([lstm.input()] * 2, axis=1 if lstm.time_major else 0)
+    with pytest.raises(UnsupportedNode, match="but 4 batches of"):
+        machine.call(0, [x])

@@ -1,4 +1,4 @@
-"""What a .tflite model needs on a microcontroller, to the byte.
+"""What a .tflite model needs on a microcontroller, to the byte, and what it computes, to the bit.
 
     import refinfer
 
@@ -6,6 +6,8 @@
     report.arena.minimum      # what to write down as kTensorArenaSize
     verdict = refinfer.fit("person_detect.tflite", "nano33ble")
     verdict.fits
+    interpreter = refinfer.Interpreter("person_detect.tflite", dialect="tflm")
+    refinfer.diff("person_detect.tflite").layers  # the operators that TFLM computes differently from LiteRT
 
 Each name is loaded when it is first used, so that importing refinfer costs nothing.
 """
@@ -17,6 +19,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from refinfer.boards import Board, find_board
+    from refinfer.compare import Comparison, diff
+    from refinfer.interpreter import Interpreter
     from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
     from refinfer.simulator import Refused, Report, Target, simulate
     from refinfer.verdict import Verdict, fit
@@ -25,9 +29,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Board",
+    "Comparison",
     "FormatError",
     "Graph",
     "GraphError",
+    "Interpreter",
     "RefinferError",
     "Refused",
     "Report",
@@ -35,6 +41,7 @@ __all__ = [
     "UnsupportedNode",
     "UsageError",
     "Verdict",
+    "diff",
     "find_board",
     "fit",
     "read_model",
@@ -43,6 +50,8 @@ __all__ = [
 
 _HOMES = {
     "refinfer.boards": ("Board", "find_board"),
+    "refinfer.compare": ("Comparison", "diff"),
+    "refinfer.interpreter": ("Interpreter",),
     "refinfer.verdict": ("Verdict", "fit"),
     "refinfer.schema": (
         "FormatError",

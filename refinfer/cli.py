@@ -160,6 +160,26 @@ def run(arguments: Namespace) -> int:
     return YES
 
 
+def diff(arguments: Namespace) -> int:
+    """`refinfer diff`: YES if both dialects run the model and give equal outputs."""
+    from refinfer.compare import OFFICIAL
+    from refinfer.compare import diff as compare
+    from refinfer.inputs import read_runs
+    from refinfer.terminal import diff as words
+    from refinfer.terminal.progress import Progress
+
+    graph = load(arguments.model)
+    runs = None if arguments.inputs is None else read_runs(graph, arguments.inputs)
+    count = arguments.seeds if runs is None else len(runs)
+    with Progress(sys.stderr, 2 * count + len(OFFICIAL)) as progress:
+        found = compare(graph, runs, count, official=not arguments.ours_only, progress=progress.step)
+    if arguments.json:
+        write_json(found.to_dict())
+    else:
+        write(words.diff_lines(found, arguments.all, screen()))
+    return YES if found.equal else NO
+
+
 def run_machine(machine: Machine, arrays: Sequence[Array], repeat: int) -> tuple[tuple[Array, ...], list[float]]:
     """Run the main subgraph so many times; the last outputs, and the seconds of each time."""
     from time import perf_counter
@@ -429,6 +449,20 @@ COMMANDS = {
                 "--top", metavar="N", type=_count, default=5, help="how many classes to show (default: %(default)s)"
             ),
             _option("--repeat", metavar="N", type=_positive, default=1, help="run it so many times on one interpreter"),
+            JSON,
+        ],
+    ),
+    "diff": (
+        diff,
+        "where do the runtimes part?",
+        [
+            MODEL,
+            _option("--inputs", metavar="FILE", help="an .npz with an array for each input; random inputs if left out"),
+            _option(
+                "--seeds", metavar="N", type=_positive, default=20, help="how many of those (default: %(default)s)"
+            ),
+            _switch("--ours-only", "leave the official runtimes out, even if they are installed"),
+            ALL,
             JSON,
         ],
     ),

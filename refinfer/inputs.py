@@ -64,6 +64,28 @@ def read_inputs(graph: Graph, files: Sequence[str], seed: int = 0, pixels: Pixel
     return [found[position] for position in range(len(tensors))]
 
 
+def read_runs(graph: Graph, file: str) -> list[list[Array]]:
+    """The inputs of one run out of an .npz, or of several: then all arrays have one more dimension, of that length.
+
+    Raises UsageError as `read_inputs` does.
+    """
+    tensors, names = graph.subgraphs[0].inputs, input_names(graph)
+    if not file.lower().endswith(".npz"):
+        raise UsageError(f"{file}: an .npz is wanted")
+    arrays = _numpy_file(file)
+    keys = _keys(file, arrays, range(len(tensors)), tensors, names)
+    if len(keys) < len(tensors):
+        raise UsageError(f"{file}: nothing for {_listed(name for i, name in enumerate(names) if i not in keys)}")
+    several = all(arrays[keys[i]].ndim == len(tensor.shape) + 1 for i, tensor in enumerate(tensors))
+    batches = [arrays[keys[i]] if several else arrays[keys[i]][None] for i in range(len(tensors))]
+    if len({len(batch) for batch in batches}) != 1:
+        raise UsageError(f"{file}: {_listed(keys.values())} are of different lengths")
+    return [
+        [fitted(array, tensor, f"{file}, run {number}")[0] for array, tensor in zip(run, tensors, strict=True)]
+        for number, run in enumerate(zip(*batches, strict=True))
+    ]
+
+
 def random_inputs(graph: Graph, seed: int) -> list[Input]:
     """Random numbers: reals from -1 to 1, all integers of 8 and 16 bits, 0 to 2 for wider ones, which are indices."""
     rng = np.random.Generator(np.random.PCG64(seed))

@@ -65,10 +65,7 @@ class Machine:
         with np.errstate(all="ignore"):  # infinities and NaN are results like any other
             for step in self._programs[index]:
                 arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
-                try:
-                    results = step.evaluate(*arguments)
-                except Refusal as refusal:
-                    raise _unsupported(step.node, refusal) from None
+                results = _evaluated(step, arguments)
                 for place, result in zip(step.outputs, results, strict=True):
                     values[place] = result
                 if self.watch is not None:
@@ -79,6 +76,11 @@ class Machine:
         """Run a subgraph for its outputs."""
         values = self.run(index, inputs)
         return tuple(_present(values[tensor.index], tensor) for tensor in self.graph.subgraphs[index].outputs)
+
+    def evaluate(self, node: Node, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        """Run a single node of the graph on these inputs; arrays of variable tensors are updated in place."""
+        with np.errstate(all="ignore"):
+            return _evaluated(self._programs[node.subgraph][node.index], inputs)
 
     def constants(self, index: int) -> list[Array | None]:
         """The values of a subgraph's tensors that do not depend on a run: constants, and variables as they are."""
@@ -150,6 +152,13 @@ class Machine:
             names = ", ".join(sorted(each.name for each in compute.types))
             raise Refusal(f"input type {first.type.name}; it may be {names}", first)
         return compute
+
+
+def _evaluated(step: Step, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+    try:
+        return step.evaluate(*inputs)
+    except Refusal as refusal:
+        raise _unsupported(step.node, refusal) from None
 
 
 def _unsupported(node: Node, refusal: Refusal) -> UnsupportedNode:

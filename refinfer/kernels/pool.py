@@ -96,14 +96,13 @@ def fold(pooled: Pooled) -> Callable[[Node, Host], Evaluate]:
 
     def fold_pool(node: Node, host: Host) -> Evaluate:
         require_arity(node, 1, 1)
-        x, y = input_at(node, 0), output_at(node, 0)
-        require_rank(x, 4)
-        require_same_type(x, y)
+        require_same_type(input_at(node, 0), output_at(node, 0))
         pool = options_of(node, Pool2DOptions)
         require(min(pool.stride_h, pool.stride_w) > 0, f"strides {pool.stride_h} and {pool.stride_w}")
         activated = activation_of(node)
 
         def evaluate(x: Array) -> tuple[Array, ...]:
+            require(x.ndim == 4, f"{x.ndim} dimensions; it takes 4")
             rows = windows(pool.padding, x.shape[1], pool.filter_height, pool.stride_h)
             columns = windows(pool.padding, x.shape[2], pool.filter_width, pool.stride_w)
             with np.errstate(all="ignore"):
@@ -175,6 +174,7 @@ def taps(x: Array, rows: Windows, columns: Windows) -> Iterator[tuple[tuple[slic
 def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
     """As many rows and columns as there are windows."""
     pool = options_of(node, Pool2DOptions)
+    require(len(shapes[0]) == 4, f"{len(shapes[0])} dimensions; it takes 4")
     batches, height, width, channels = shapes[0]
     rows = output_size(pool.padding, height, pool.filter_height, pool.stride_h)
     columns = output_size(pool.padding, width, pool.filter_width, pool.stride_w)

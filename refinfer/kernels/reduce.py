@@ -149,7 +149,7 @@ def fold_by_type(folds: Mapping[TensorType, Callable[[Node], Reduced]]) -> Fold:
         x, axis = input_at(node, 0), input_at(node, 1)
         require_type(axis, TensorType.INT32)
         if axis.data is not None:
-            resolved(integers(axis), len(x.shape))  # wrong axes are refused when the model is loaded
+            resolved(integers(axis), len(x.shape))  # what is wrong for sure is refused at once
         reduced = folds[x.type](node)
         keep_dims = options_of(node, ReducerOptions).keep_dims
         return lambda x, axis: (over_axes(reduced, keep_dims, x, axis),)
@@ -415,7 +415,7 @@ def fold_index(index_of: IndexOf, type_of: Callable[[Node], TensorType]) -> Fold
         require(axis.elements == 1, f"{axis.elements} axes; it takes one", axis)
         known = constant(axis)
         if known is not None:
-            resolved_one(known.item(), x.shape)
+            resolved([known.item()], len(x.shape))
         dtype = dtype_of(type_of(node))
         return lambda x, axis: (index_of(x, resolved_one(axis.item(), x.shape)).astype(dtype),)
 

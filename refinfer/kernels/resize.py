@@ -26,7 +26,7 @@ from refinfer.kernels.kernel import Kernel, Request, require, temps
 from refinfer.kernels.layout import BOOL, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.schema.enums import TensorType
-from refinfer.schema.graph import Node, Tensor
+from refinfer.schema.graph import Node
 from refinfer.schema.options import ResizeBilinearOptions, ResizeNearestNeighborOptions
 
 if TYPE_CHECKING:
@@ -80,17 +80,18 @@ Place = Callable[[int, int, ResizeBilinearOptions], Between]
 
 def fold_bilinear(node: Node, host: Host) -> Evaluate:
     """Between floats in floats, between integers in fixed point, but for uint8."""
-    x = require_image_and_size(node)
+    require_arity(node, 2, 1)
+    require_type(input_at(node, 1), TensorType.INT32)
     options = options_of(node, ResizeBilinearOptions)
     size = constant(input_at(node, 1))
     both = options.half_pixel_centers and options.align_corners
     require(size is None or not both, "If half_pixel_centers is True, align_corners must be False.")
     if size is not None:
-        require_bilinear_size(size)
-    place, blend = BILINEAR[x.type]
+        require_positive(size)
+    place, blend = BILINEAR[input_at(node, 0).type]
 
     def evaluate(x: Array, size: Array) -> tuple[Array, ...]:
-        require_bilinear_size(size)
+        require_positive(size)
         require_pixels(x)
         height, width = size.tolist()
         with np.errstate(all="ignore"):
@@ -99,23 +100,21 @@ def fold_bilinear(node: Node, host: Host) -> Evaluate:
     return evaluate
 
 
-def require_image_and_size(node: Node) -> Tensor:
-    """The image; refuse other shapes."""
-    require_arity(node, 2, 1)
-    x, size = input_at(node, 0), input_at(node, 1)
-    require_rank(x, 4)
-    require_type(size, TensorType.INT32)
-    require(size.shape == (2,), f"shape {size.shape}; it takes a height and a width", size)
-    return x
-
-
-def require_bilinear_size(size: Array) -> None:
-    """Refuse what is no size."""
+def require_positive(size: Array) -> None:
+    """Refuse what is no size, or 0."""
+    require_size(size)
     require(bool(np.all(size > 0)), f"size {tuple(size.tolist())}")
 
 
+def require_size(size: Array) -> None:
+    """Refuse what is not a height and a width."""
+    require(size.shape == (2,), f"a size of shape {size.shape}; it has a height and a width")
+    require(bool(np.all(size >= 0)), f"size {tuple(size.tolist())}")
+
+
 def require_pixels(x: Array) -> None:
-    """There must be something to look at: the runtimes read beyond an image that has no pixels."""
+    """Refuse what is no image, and an image without pixels: the runtimes read beyond it."""
+    require(x.ndim == 4, f"{x.ndim} dimensions; it takes 4")
     require(0 not in x.shape[1:3] or x.shape[0] * x.shape[3] == 0, f"an image of shape {x.shape}")
 
 
@@ -190,7 +189,8 @@ def cells(x: Array, rows: Array, columns: Array) -> Array:
 
 def fold_nearest_neighbor(node: Node, host: Host) -> Evaluate:
     """Copies of cells, whatever the type."""
-    require_image_and_size(node)
+    require_arity(node, 2, 1)
+    require_type(input_at(node, 1), TensorType.INT32)
     options = options_of(node, ResizeNearestNeighborOptions)
     size = constant(input_at(node, 1))
     if size is not None:
@@ -205,11 +205,6 @@ def fold_nearest_neighbor(node: Node, host: Host) -> Evaluate:
     return evaluate
 
 
-def require_size(size: Array) -> None:
-    """Refuse what is no size; 0 is one."""
-    require(bool(np.all(size >= 0)), f"size {tuple(size.tolist())}")
-
-
 def nearest(size: int, output_size: int, options: ResizeNearestNeighborOptions) -> Array:
     """floor(i * scale) or floor((i + 0.5) * scale), in floats, or rounded [resize_nearest_neighbor.h]"""
     align = options.align_corners and output_size > 1
@@ -221,6 +216,7 @@ def nearest(size: int, output_size: int, options: ResizeNearestNeighborOptions) 
 
 def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
     """Height and width are what the second input says."""
+    require(len(shapes[0]) == 4, f"{len(shapes[0])} dimensions; it takes 4")
     size = input_at(node, 1)
     return None if size.data is None else [(shapes[0][0], *integers(size), shapes[0][3])]
 

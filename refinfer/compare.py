@@ -60,10 +60,11 @@ class Layer:
 class Side:
     """A runtime: how its outputs differ from each dialect's, by the name of the dialect, and what kept it from more.
 
-    `version` is that of an official package, "" if it is not installed.
+    `version` is that of an official runtime's `package`, "" if it is not installed.
     """
 
     name: str
+    package: str
     version: str
     note: str
     gaps: Mapping[str, Gap]
@@ -99,6 +100,7 @@ class Comparison:
             "runtimes": [
                 {
                     "name": side.name,
+                    "package": side.package,
                     "version": side.version or None,
                     "note": side.note or None,
                     "against": {dialect: _gap_to_dict(gap) for dialect, gap in side.gaps.items()},
@@ -138,7 +140,13 @@ def diff(
     ours, layers = _dialects(graph, runs, progress)
     computed = {name: result for name, result in ours.items() if not isinstance(result, str)}
     sides = [
-        Side(f"refinfer {name}", "", result if isinstance(result, str) else "", _against(result, computed, name))
+        Side(
+            f"refinfer {name}",
+            "refinfer",
+            "",
+            result if isinstance(result, str) else "",
+            _against(result, computed, name),
+        )
         for name, result in ours.items()
     ]
     if official:
@@ -285,7 +293,7 @@ def _official(
     from refinfer.testing.referees import installed, referee
 
     if not installed(official.runtime):
-        return Side(official.name, "", f"not installed: pip install {official.package}", {})
+        return Side(official.name, official.package, "", f"not installed: pip install {official.package}", {})
     tensors = graph.subgraphs[0].inputs
     shapes = {i: x.shape for i, x in enumerate(runs[0]) if x.shape != tensors[i].shape} if runs else {}
     answer = referee(official.runtime).run(bytes(graph.file), *runs, **official.options, shapes=shapes)
@@ -296,7 +304,7 @@ def _official(
         note = f"crashed ({answer.crash})" if answer.crash else f"refused: {said}"
         note += f" after {len(answer.outputs)} runs" if answer.outputs else ""
     gaps = _against(answer.outputs, computed) if answer.outputs else {}
-    return Side(official.name, version(official.package), note, gaps)
+    return Side(official.name, official.package, version(official.package), note, gaps)
 
 
 def type_of(node: Node) -> TensorType:
@@ -315,9 +323,9 @@ def cause_of(node: Node) -> str | None:
 
 
 OFFICIAL = (
-    Official("LiteRT, reference kernels", "litert", "ai-edge-litert", {"kernels": "REF"}),
-    Official("LiteRT, optimized kernels", "litert", "ai-edge-litert", {"kernels": "OPT"}),
-    Official("LiteRT, default (XNNPACK)", "litert", "ai-edge-litert", {"kernels": "AUTO"}),
+    Official("LiteRT reference", "litert", "ai-edge-litert", {"kernels": "REF"}),
+    Official("LiteRT optimized", "litert", "ai-edge-litert", {"kernels": "OPT"}),
+    Official("LiteRT XNNPACK", "litert", "ai-edge-litert", {"kernels": "AUTO"}),
     Official("tflite-micro", "tflm", "tflite-micro", {}),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from refinfer.compare import LITERT, TFLM, Comparison, Gap, Side, type_of
 from refinfer.terminal.names import model_name, operator_name
-from refinfer.terminal.text import BOLD, MIDDLE, YELLOW, Column, Screen, painted, plural, printable, table, wrapped
+from refinfer.terminal.text import BOLD, END, YELLOW, Column, Screen, painted, plural, printable, table, wrapped
 
 SHORT_LIST = 12  # operators unless --all is given
 
@@ -18,13 +18,16 @@ def diff_lines(found: Comparison, everything: bool, screen: Screen) -> Iterator[
     yield ""
     yield from _layers(found, everything, screen)
     yield ""
-    yield screen.paint("Outputs", BOLD)
-    rows = [(side.name, side.version, *(_cell(side, name) for name in (LITERT, TFLM))) for side in found.sides]
-    titles = ("runtime", "version", f"against {LITERT}", f"against {TFLM}")
-    yield from table([Column(titles[0]), Column(titles[1], cut=MIDDLE), *map(Column, titles[2:])], rows, screen)
+    yield screen.paint("Outputs that differ: how many elements (by how much at most)", BOLD)
+    rows = [(side.name, *(_cell(side, name) for name in (LITERT, TFLM))) for side in found.sides]
+    columns = [Column("runtime"), *(Column(f"against {name}", cut=END) for name in (LITERT, TFLM))]
+    yield from table(columns, rows, screen)
     for side in found.sides:
         if side.note:
             yield from painted(f"{side.name}: {printable(side.note)}", screen, YELLOW, indent="    ", first="  ")
+    versions = {side.package: side.version for side in found.sides if side.version}
+    if versions:
+        yield from wrapped(", ".join(f"{package} {version}" for package, version in versions.items()), screen, "  ")
 
 
 def _verdict(found: Comparison) -> str:
@@ -65,5 +68,5 @@ def _cell(side: Side, dialect: str) -> str:
 
 
 def _gap(gap: Gap) -> str:
-    by = "" if gap.largest is None else f", by up to {gap.largest:.3g}"
+    by = "" if gap.largest is None else f" ({gap.largest:.3g})"
     return f"{gap.different:,} of {gap.elements:,}{by}"

@@ -99,6 +99,8 @@ def fold(pooled: Pooled) -> Callable[[Node, Host], Evaluate]:
         require_same_type(input_at(node, 0), output_at(node, 0))
         pool = options_of(node, Pool2DOptions)
         require(min(pool.stride_h, pool.stride_w) > 0, f"strides {pool.stride_h} and {pool.stride_w}")
+        sides = pool.filter_height, pool.filter_width
+        require(min(sides) > 0, f"a window of {sides[0]} × {sides[1]}")
         activated = activation_of(node)
 
         def evaluate(x: Array) -> tuple[Array, ...]:

@@ -12,7 +12,7 @@ from refinfer.kernels.window import output_size
 from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, Padding, TensorType
 from refinfer.schema.options import Pool2DOptions
 from refinfer.testing import TensorSpec, one_op_model
-from tests.kernels.bits import RUNTIMES, Array, Random, agree, cases, scale, values, zero_point
+from tests.kernels.bits import RUNTIMES, Array, Random, agree, cases, ours, scale, values, zero_point
 
 FLOAT32, UINT8, INT8, INT16 = TensorType.FLOAT32, TensorType.UINT8, TensorType.INT8, TensorType.INT16
 AVERAGE, MAX = BuiltinOperator.AVERAGE_POOL_2D, BuiltinOperator.MAX_POOL_2D
@@ -92,3 +92,24 @@ def test_a_window_larger_than_the_image_gives_nothing(runtime: str) -> None:
     options = Pool2DOptions(padding=Padding.VALID, stride_h=1, stride_w=1, filter_height=4, filter_width=2)
     x, y = TensorSpec(FLOAT32, (1, 3, 3, 1)), TensorSpec(FLOAT32, (1, 0, 2, 1))
     assert agree(runtime, one_op_model(AVERAGE, [x], [y], options), [np.ones(x.shape, np.float32)]) == 0
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("op", [AVERAGE, MAX])
+@pytest.mark.parametrize("shape", [{"filter_width": 0}, {"filter_height": -1}, {"stride_w": 0}, {"stride_h": -1}])
+def test_windows_that_make_no_sense_are_refused(runtime: str, op: BuiltinOperator, shape: dict[str, int]) -> None:
+    options = Pool2DOptions(**{"stride_w": 1, "stride_h": 1, "filter_width": 1, "filter_height": 1} | shape)
+    x, y = TensorSpec(FLOAT32, (1, 3, 3, 1)), TensorSpec(FLOAT32, (1, 3, 3, 1))
+    found = ours(runtime, one_op_model(op, [x], [y], options), [[np.ones(x.shape, np.float32)]])
+    assert isinstance(found, str)
+    assert str(next(iter(shape.values()))) in found
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES[:1])
+def test_litert_pools_to_another_scale_without_rescaling(runtime: str) -> None:
+    options = Pool2DOptions(padding=Padding.VALID, stride_w=2, stride_h=2, filter_width=2, filter_height=2)
+    x, y = TensorSpec(INT8, (1, 4, 4, 1), scale=[0.5]), TensorSpec(INT8, (1, 2, 2, 1), scale=[0.25], zero_point=[3])
+    for op in (AVERAGE, MAX):
+        assert (
+            agree(runtime, one_op_model(op, [x], [y], options), [values(np.random.default_rng(1), INT8, x.shape)]) == 4
+        )

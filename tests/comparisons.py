@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 import refinfer
+from refinfer.kernels.cmsis_nn import SIZE, SPEED
 from refinfer.simulator import Refused
 from refinfer.simulator.report import Arena, Report
 from refinfer.simulator.targets import I386, TARGETS, Target
@@ -15,12 +16,17 @@ from tests.referees.tflm import Allocations, Category, round_up_16
 WHEEL = TARGETS["x86-64-wheel"]
 WASM32_RECORDED = replace(TARGETS["wasm32"], recording=True, resource_variables=100)
 
+M55 = TARGETS["cortex-m55+cmsis-nn"]
 TARGETS_OF: dict[str, tuple[Target, ...]] = {
     "m4_ref": (TARGETS["cortex-m4"],),
     "m0_ref": (TARGETS["cortex-m0"],),
     "x86_64_ref": (TARGETS["x86-64"],),
     "m4_ref_intenum": (TARGETS["riscv32"], TARGETS["xtensa"]),
     "x86_32_ref": (replace(TARGETS["riscv32"], name="i386", abi=I386),),
+    "m4_cmsis": (TARGETS["cortex-m4+cmsis-nn"],),
+    "m33nodsp_cmsis": (TARGETS["cortex-m33-nodsp+cmsis-nn"], TARGETS["cortex-m0+cmsis-nn"]),
+    "m55_cmsis": (M55,),
+    "m55_cmsis_forsize": (replace(M55, name="m55 for size", defines=M55.defines - {SPEED} | {SIZE}),),
 }
 """The targets that each recorded build speaks for."""
 

@@ -26,8 +26,11 @@ FOLDER = os.environ.get("REFINFER_CORPUS")
 ALL = os.environ.get("REFINFER_CORPUS_ALL", "") not in ("", "0")
 DEVIATIONS = Path(__file__).with_name("deviations.toml")
 
-BUILDS = ("m4_ref", "m0_ref", "x86_64_ref", "m4_ref_intenum", "x86_32_ref")
-"""The recorded builds that have TFLM's reference kernels."""
+BUILDS = (
+    *("m4_ref", "m0_ref", "x86_64_ref", "m4_ref_intenum", "x86_32_ref"),
+    *("m4_cmsis", "m33nodsp_cmsis", "m55_cmsis", "m55_cmsis_forsize"),
+)
+"""The recorded builds: with TFLM's reference kernels, then with CMSIS-NN."""
 
 NO_CORPUS = pytest.param(None, id="no-corpus", marks=pytest.mark.skip(reason="REFINFER_CORPUS names no folder"))
 
@@ -300,7 +303,7 @@ def agree(model: CorpusModel, check: str, predicted: object, measured: object) -
 CHECKS = {
     *(f"{figure} on the wheel" for figure in ("recording", "minimum")),
     *(f"{figure} on {build}" for build in BUILDS for figure in ("used", "recording", "minimum")),
-    *(f"{sequence} on m4_ref" for sequence in ("tail", "plan", "scratch")),
+    *(f"{sequence} on {build}" for build in ("m4_ref", "m4_cmsis") for sequence in ("tail", "plan", "scratch")),
     "recording on wasm32",
     "outputs in litert",
     "outputs in tflm",

@@ -87,16 +87,18 @@ class Abi:
 class Build:
     """What a kernel may know about the program it is compiled into.
 
-    `defines` holds preprocessor macros (``TF_LITE_STATIC_MEMORY``, ``USE_TFLM_COMPRESSION``); `structs` overrides the
-    (size, alignment) of a struct by name, for releases whose sources differ from the declared members.
+    `library` is the kernel library, by its name in the registry; `defines` holds preprocessor macros
+    (``TF_LITE_STATIC_MEMORY``, ``USE_TFLM_COMPRESSION``, ``ARM_MATH_DSP``); `structs` overrides the (size, alignment)
+    of a struct by name, for releases whose sources differ from the declared members.
     """
 
     abi: Abi
     defines: frozenset[str] = frozenset()
     structs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    library: str = "reference"
 
     def __hash__(self) -> int:
-        return hash((self.abi, self.defines))
+        return hash((self.abi, self.library, self.defines))
 
     def sizeof(self, member: Member) -> int:
         """The bytes of `member`, as C's sizeof gives them."""

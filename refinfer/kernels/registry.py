@@ -45,6 +45,7 @@ from refinfer.kernels import (
     transpose_conv,
     unary,
 )
+from refinfer.kernels.cmsis_nn import CMSIS_NN
 from refinfer.kernels.common import NDEBUG
 from refinfer.kernels.compute import Compute
 from refinfer.kernels.kernel import Kernel
@@ -198,11 +199,15 @@ ODD_RESOLVER_METHODS = {
 """Methods of MicroMutableOpResolver that do not follow the rule of `resolver_method`."""
 
 
-def kernel_of(node: Node) -> Kernel | None:
-    """The kernel that TFLM registers for the node, or None where it has none."""
+LIBRARIES = {"reference": TFLM, "cmsis-nn": TFLM | CMSIS_NN}
+"""The kernel libraries that TFLM is built with: the reference kernels, and what replaces some of them."""
+
+
+def kernel_of(node: Node, library: str = "reference") -> Kernel | None:
+    """The kernel that TFLM registers for the node in builds with that library, or None where it has none."""
     if node.custom_code is not None:
         return TFLM_CUSTOM.get(node.custom_code)
-    return TFLM.get(node.op)
+    return LIBRARIES[library].get(node.op)
 
 
 def resolver_method(name: str) -> str:
@@ -464,7 +469,7 @@ DIALECTS = {
                 softmax_multiplier=product_ratio,
                 softmax_real=as_float,
             ),
-            build=Build(Abi(pointer=8, enum=4), frozenset({"TF_LITE_STATIC_MEMORY", NDEBUG})),
+            build=Build(Abi(pointer=8, enum=4), defines=frozenset({"TF_LITE_STATIC_MEMORY", NDEBUG})),
         ),
     )
 }

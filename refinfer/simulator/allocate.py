@@ -89,7 +89,7 @@ def allocate(graph: Graph, target: Target) -> Allocated:
     Raises Refused where TFLM stops, GraphError where it would read outside the file.
     """
     build = target.build
-    kernels_found(graph)
+    kernels_found(graph, build)
     started = list(chain(construction(graph, target), start_of_model(graph, build), init(graph, build)))
     prepared = prepare(graph, build)
     lifetimes = Lifetimes(graph)
@@ -100,10 +100,10 @@ def allocate(graph: Graph, target: Target) -> Allocated:
     return Allocated((*started, *prepared.moves, *finished), buffers, lifetimes, unaware)
 
 
-def kernels_found(graph: Graph) -> None:
+def kernels_found(graph: Graph, build: Build) -> None:
     """Every operator has a kernel, before anything else is asked of it."""
     for node in graph.nodes:
-        if kernel_of(node) is None:
+        if kernel_of(node, build.library) is None:
             raise Refused("load", no_kernel_message(node), node)
         if node.custom_code is None and node.table.custom_options is not None:
             reason = f"Unsupported behavior: found builtin operator {node.name} with custom options."
@@ -164,7 +164,7 @@ def start_of_model(graph: Graph, build: Build) -> Iterator[Move]:
         source = "micro_allocator.cc: AllocateNodeAndRegistrations"
         yield _array(structs.NODE_AND_REGISTRATION, len(subgraph.nodes), build, source, NODES, subgraph.index)
     for node in graph.nodes:
-        parameters = _kernel(node).parameters
+        parameters = _kernel(node, build).parameters
         if parameters is not None:
             move = _struct(parameters, build, "flatbuffer_conversions.cc")
             yield move._replace(subgraph=node.subgraph, op=node.index)
@@ -173,7 +173,7 @@ def start_of_model(graph: Graph, build: Build) -> Iterator[Move]:
 def init(graph: Graph, build: Build) -> Iterator[Move]:
     """Every kernel's Init [micro_interpreter_graph.cc: InitSubgraphs]."""
     for node in graph.nodes:
-        for request in _asked(_kernel(node).init, node, build, "load"):
+        for request in _asked(_kernel(node, build).init, node, build, "load"):
             assert isinstance(request, Persistent)
             yield _buffer(request.what, request.nbytes, request.source, node)
 
@@ -183,7 +183,7 @@ def prepare(graph: Graph, build: Build) -> Prepared:
     prepared = Prepared([], [], Tensors({}, {}), set(), set())
     for node in graph.nodes:
         before = len(prepared.scratch)
-        for request in _asked(_kernel(node).prepare, prepared.tensors.seen_by(node), build, "prepare"):
+        for request in _asked(_kernel(node, build).prepare, prepared.tensors.seen_by(node), build, "prepare"):
             _grant(request, node, graph, build, prepared)
         if len(prepared.scratch) - before > MOST_SCRATCH_BUFFERS:
             reason = f"Scratch buffer request exceeds limit per operator ({MOST_SCRATCH_BUFFERS})"
@@ -290,11 +290,11 @@ def inputs_and_outputs(subgraph: Subgraph, build: Build) -> Iterator[Move]:
                 category = PERSISTENT_QUANTIZATION
 
 
-def refused_by_invoke(graph: Graph) -> Refused | None:
+def refused_by_invoke(graph: Graph, build: Build) -> Refused | None:
     """The first operator that only Invoke refuses, if any."""
     for node in graph.nodes:
         try:
-            _kernel(node).invoke(node)
+            _kernel(node, build).invoke(node)
         except Refusal as refusal:
             return Refused("invoke", refusal.reason, node, refusal.tensor)
     return None
@@ -335,7 +335,7 @@ def _buffer(what: str, nbytes: int, source: str, node: Node | None = None) -> Mo
     return move if node is None else move._replace(subgraph=node.subgraph, op=node.index)
 
 
-def _kernel(node: Node) -> Kernel:
-    kernel = kernel_of(node)
+def _kernel(node: Node, build: Build) -> Kernel:
+    kernel = kernel_of(node, build.library)
     assert kernel is not None  # kernels_found has looked
     return kernel

@@ -37,7 +37,7 @@ def simulate(model: Source | Graph, target: str | Target = "cortex-m4") -> Repor
         steps=steps,
         peak=_peak(steps, allocated.buffers),
         lower_bound=max(live, default=0),
-        refusal=refused_by_invoke(graph) or allocated.misread,
+        refusal=refused_by_invoke(graph, target.build) or allocated.misread,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from refinfer.kernels.cmsis_nn import SPEED
+from refinfer.kernels.cmsis_nn_sizes import DSP, MVE
 from refinfer.kernels.common import NDEBUG, USE_TFLM_COMPRESSION
 from refinfer.kernels.layout import Abi, Build
 from refinfer.simulator.structs import TF_LITE_STATIC_MEMORY
@@ -40,9 +42,10 @@ class Target:
     @property
     def build(self) -> Build:
         """What kernels may know of this target."""
-        return Build(self.abi, self.defines, self.structs)
+        return Build(self.abi, self.defines, self.structs, self.kernels)
 
 
+_CMSIS_NN = frozenset({TF_LITE_STATIC_MEMORY, SPEED})
 _QEMU = "arenas, categories, minima and every allocation of real builds run under QEMU"
 _SAME_ABI = "arenas and minima of an Arm build with int-sized enums, which has the same struct layout"
 
@@ -60,6 +63,38 @@ TARGETS: dict[str, Target] = {
             "Arm Cortex-M0 and M0+, arm-none-eabi-gcc (short enums), reference kernels",
             ARM_EABI,
             f"{_QEMU} (Cortex-M0+); equal to cortex-m4",
+        ),
+        Target(
+            "cortex-m4+cmsis-nn",
+            "Arm Cortex-M4, M7 or M33 with DSP, arm-none-eabi-gcc (short enums), CMSIS-NN kernels",
+            ARM_EABI,
+            f"{_QEMU} (Cortex-M4F)",
+            kernels="cmsis-nn",
+            defines=_CMSIS_NN | {DSP},
+        ),
+        Target(
+            "cortex-m33-nodsp+cmsis-nn",
+            "Arm Cortex-M3, M23 or M33 without DSP, arm-none-eabi-gcc (short enums), CMSIS-NN kernels in plain C",
+            ARM_EABI,
+            "arenas and minima of real builds run under QEMU (Cortex-M33 without DSP)",
+            kernels="cmsis-nn",
+            defines=_CMSIS_NN,
+        ),
+        Target(
+            "cortex-m0+cmsis-nn",
+            "Arm Cortex-M0 or M0+, arm-none-eabi-gcc (short enums), CMSIS-NN kernels in plain C",
+            ARM_EABI,
+            "by its equality with cortex-m33-nodsp+cmsis-nn: the same ABI and the same C",
+            kernels="cmsis-nn",
+            defines=_CMSIS_NN,
+        ),
+        Target(
+            "cortex-m55+cmsis-nn",
+            "Arm Cortex-M55 or M85 with MVE, arm-none-eabi-gcc (short enums), CMSIS-NN kernels",
+            ARM_EABI,
+            "arenas and minima of real builds run under QEMU (Cortex-M55)",
+            kernels="cmsis-nn",
+            defines=_CMSIS_NN | {DSP, MVE},
         ),
         Target("riscv32", "RISC-V, 32 bit (int-sized enums), reference kernels", ILP32, _SAME_ABI),
         Target("xtensa", "Xtensa: ESP32 and its like (int-sized enums), reference kernels", ILP32, _SAME_ABI),

@@ -71,16 +71,17 @@ def test_recorded_builds_are_predicted(model: CorpusModel, build: str, target: T
         agree(model, f"minimum on {build}", predicted, (measured.minimum, measured.multiple_of_16))
 
 
+@pytest.mark.parametrize("build", ["m4_ref", "m4_cmsis"])
 @pytest.mark.parametrize("model", corpus.models(having="wheel"))
-def test_every_allocation_on_a_cortex_m4_is_predicted_in_its_order(model: CorpusModel) -> None:
+def test_every_allocation_on_a_cortex_m4_is_predicted_in_its_order(model: CorpusModel, build: str) -> None:
     """The tail, the buffers that the planner is given and where it puts them, and the scratch requests."""
-    measured = model.trace("m4_ref")
+    measured = model.trace(build)
     if measured is None:
         pytest.skip("not recorded: the arena of these builds was limited to 10 MiB")
-    predicted = trace(predict(model, TARGETS_OF["m4_ref"][0]))
-    agree(model, "tail on m4_ref", predicted.tail, measured.tail)
-    agree(model, "plan on m4_ref", predicted.planned, measured.planned)
-    agree(model, "scratch on m4_ref", predicted.scratch, measured.scratch)
+    predicted = trace(predict(model, TARGETS_OF[build][0]))
+    agree(model, f"tail on {build}", predicted.tail, measured.tail)
+    agree(model, f"plan on {build}", predicted.planned, measured.planned)
+    agree(model, f"scratch on {build}", predicted.scratch, measured.scratch)
 
 
 @needs_tflm

@@ -126,7 +126,10 @@ def fold_gather(node: Node, host: Host) -> Evaluate:
     def evaluate(x: Array, positions: Array) -> tuple[Array, ...]:
         axis, batch_dims = batches_and_axis(node, x.shape, positions.shape)
         require(not is_int4 or prod(x.shape[axis + 1 :]) % 2 == 0, "an odd number of INT4 values, which share bytes")
-        require_within(positions, x.shape[axis])
+        require(bool(np.all(positions >= 0)), "a negative index")
+        require_within(
+            positions, x.shape[axis] if prod(x.shape[:axis]) else positions.size and int(positions.max()) + 1
+        )
         batches = x.shape[:batch_dims]
         places = positions.reshape(prod(batches), 1, prod(positions.shape[batch_dims:]), 1)
         blocks = x.reshape(prod(batches), prod(x.shape[batch_dims:axis]), x.shape[axis], prod(x.shape[axis + 1 :]))
@@ -167,11 +170,11 @@ def fold_gather_nd(node: Node, host: Host) -> Evaluate:
     def evaluate(x: Array, indices: Array) -> tuple[Array, ...]:
         shape = shape_of_gather_nd(node, [x.shape, indices.shape])[0]
         axes = np.moveaxis(indices, -1, 0)
-        if indices.size and not x.size:
-            require(False, f"indices into {x.shape}, which has no elements")
+        require(x.size > 0 or indices.size == 0, f"indices into {x.shape}, which has no elements")
+        require(len(axes) > 0 or prod(indices.shape[:-1]) == 0, "indices of no axes")
         for places, size in zip(axes, x.shape, strict=False):
             require_within(places, size)
-        return (x[tuple(axes)].reshape(shape) if len(axes) else np.broadcast_to(x, shape).copy(),)
+        return (x[tuple(axes)].reshape(shape),)
 
     return evaluate
 
@@ -191,17 +194,19 @@ def fold_embedding_lookup(node: Node, host: Host) -> Evaluate:
     require_rank(lookup, 1)
     require_type(value, *LOOKUP_TYPES)
     if value.type == y.type:
+        scales = value.quantization.scale if value.quantization is not None else ()
+        require(len(scales) <= 1, f"{len(scales)} scales, which are lost in {y.type.name}", value)
         return lambda lookup, value: (looked_up(lookup, value),)
     require_type(value, *QUANTIZED_LOOKUP_TYPES)
     require_type(y, TensorType.FLOAT32, TensorType.FLOAT16)
     require(value.type != TensorType.INT4 or prod(value.shape[1:]) % 2 == 0, "rows that share a byte", value)
-    scales = row_scales(value)
+    factors = row_scales(value)
     dtype = dtype_of(y.type)
 
     def evaluate(lookup: Array, value: Array) -> tuple[Array, ...]:
         """y[i] = scale * value[lookup[i]]; uint8 is an old name for int8"""
         rows = looked_up(lookup, value.view(np.int8)).astype(np.float32)
-        scale = scales if scales.size == 1 else scales[lookup]
+        scale = factors if factors.size == 1 else factors[lookup]
         return ((rows * scale.reshape(-1, *[1] * (rows.ndim - 1))).astype(dtype),)
 
     return evaluate

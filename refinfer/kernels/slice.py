@@ -257,10 +257,17 @@ def striding(masks: Masks, offset: bool) -> Evaluate:
 
 
 def index_of(span: Span) -> int | slice:
-    """In numpy's words; a last of -1 is before the beginning."""
+    """In numpy's words, which count a -1 from the end; here it is before the beginning."""
     if span.shrinks:
         return span.first
+    if length_of(span) == 0:
+        return slice(0, 0)
     return slice(span.first, None if span.last < 0 else span.last, span.step)
+
+
+def length_of(span: Span) -> int:
+    """How many values are taken."""
+    return max(0, -((span.first - span.last) // span.step))
 
 
 def shape_of_strided_slice(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
@@ -284,7 +291,7 @@ def shape_by_axis(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None
 
 def taken(spans: Sequence[Span]) -> Shape:
     """The sizes of all spans that do not shrink."""
-    return tuple(max(0, -((span.first - span.last) // span.step)) for span in spans if not span.shrinks)
+    return tuple(length_of(span) for span in spans if not span.shrinks)
 
 
 def planned(shape: Shape, begin: Values, end: Values, strides: Values, masks: Masks, offset: bool) -> list[Span]:

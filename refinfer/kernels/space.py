@@ -8,6 +8,7 @@ tensorflow/lite/kernels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
@@ -170,13 +171,19 @@ def four_of(shape: Shape) -> Shape:
 
 
 def fold_space_to_batch_nd(node: Node, host: Host) -> Evaluate:
-    """y[(di, dj, b), i, j, c] = padded x[b, i * block + di, j * block + dj, c]
+    """With a border of zeros: the zero point, in types of a byte."""
+    y = output_at(node, 0)
+    return blocks_to_batches(node, first_zero_point(y) if y.type in (TensorType.INT8, TensorType.UINT8) else 0)
 
-    The border is of zeros: the zero point, in types of a byte.
-    """
+
+def fold_space_to_batch_nd_with_zeros(node: Node, host: Host) -> Evaluate:
+    """With a border of zeros whatever the zero point is: nobody tells the kernel, which finds 0 in a fresh arena."""
+    return blocks_to_batches(node, 0)
+
+
+def blocks_to_batches(node: Node, zero: int) -> Evaluate:
+    """y[(di, dj, b), i, j, c] = padded x[b, i * block + di, j * block + dj, c]"""
     require_batch_nd(node)
-    x, y = input_at(node, 0), output_at(node, 0)
-    zero = first_zero_point(y) if x.type in (TensorType.INT8, TensorType.UINT8) else 0
 
     def evaluate(x: Array, block_shape: Array, paddings: Array) -> tuple[Array, ...]:
         block, border = numbers(block_shape), numbers(paddings)
@@ -319,6 +326,7 @@ COMPUTE_SPACE_TO_BATCH_ND = Compute(
     fold=fold_space_to_batch_nd, shape=shape_by_values(batched, 1, 2), types=SIZED, version=4
 )
 COMPUTE_SPACE_TO_BATCH_ND_KEEPING_SCALES = keeping_scales(COMPUTE_SPACE_TO_BATCH_ND)
+COMPUTE_SPACE_TO_BATCH_ND_WITH_ZEROS = replace(COMPUTE_SPACE_TO_BATCH_ND, fold=fold_space_to_batch_nd_with_zeros)
 COMPUTE_BATCH_TO_SPACE_ND = Compute(
     fold=fold_batch_to_space_nd, shape=shape_by_values(unbatched, 1, 2), types=SIZED, version=4
 )

@@ -174,9 +174,9 @@ def normalize(x: Array, coefficients: Array, bias: Array, p: GateParams) -> Arra
     variance = wrap_int32(variance)
     inverse, shift = inverse_square_root(np.where(variance < 1, p.variance_guard, variance))
     rescaled = scale_twice(wrap_int32(1024 * x - mean[:, None]), inverse[:, None], shift[:, None])
-    weighted = wrap_int32(rescaled * coefficients + bias)
+    weighted = rescaled * coefficients + bias  # of int32 in the source, which may overflow; of int64 in the package
     rounded = truncated(np.where(weighted > 0, weighted + 512, weighted - 512), 1024)
-    return saturate16(scale_twice(rounded, p.norm[0], p.norm[1] + 12))
+    return saturate16(scale_twice(wrap_int32(rounded), p.norm[0], p.norm[1] + 12))
 
 
 def update_state(

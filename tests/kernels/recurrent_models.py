@@ -43,7 +43,8 @@ def constant(of: TensorType, data: Any, scale: float | None = None, zero_point: 
 class Lstm:
     """A full LSTM cell. `activations` are FLOAT32, INT8 or INT16; `weights` FLOAT32 or INT8.
 
-    With `pot` all scales are powers of two, so that ties are frequent.
+    With `pot` all scales are powers of two, so that ties are frequent; with `alike`, the cells have large weights for
+    the input that hardly differ.
     """
 
     rng: np.random.Generator
@@ -68,6 +69,7 @@ class Lstm:
     pot: bool = False
     loud: float = 1.0
     diagonal: bool = False
+    alike: bool = False
     op: BuiltinOperator = BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM
     tensors: list[TensorSpec | None] = field(default_factory=list)
 
@@ -90,6 +92,10 @@ class Lstm:
         size = 2.0 * self.loud / np.sqrt(columns)
         if self.weights == FLOAT32:
             return constant(FLOAT32, self.rng.normal(0, size, (rows, columns)).astype(np.float32))
+        if self.alike and columns == self.inputs:
+            return constant(
+                INT8, self.rng.integers(110, 128, (rows, columns)).astype(np.int8), self.scale(2**-6, 2**-3)
+            )
         low = -127 if self.activations == FLOAT32 else -128
         data = self.rng.integers(low, 128, (rows, columns)).astype(np.int8)
         return constant(INT8, data, self.scale(size / 127, 2 * size / 127))

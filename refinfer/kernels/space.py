@@ -220,7 +220,8 @@ def fold_batch_to_space_nd(node: Node, host: Host) -> Evaluate:
         count = len(block)
         space = [axis for pair in zip(range(count + 1, 2 * count + 1), range(count), strict=True) for axis in pair]
         whole = blocks.transpose(count, *space, blocks.ndim - 1)
-        whole = whole.reshape(shape[0], *(size * each for size, each in zip(x.shape[1:-1], block, strict=True)), -1)
+        sizes = (size * each for size, each in zip(x.shape[1:-1], block, strict=True))
+        whole = whole.reshape(shape[0], *sizes, x.shape[-1])
         kept = [slice(at, at + size) for at, size in zip(cut[::2], shape[1:-1], strict=True)]
         return (whole[(slice(None), *kept)],)
 

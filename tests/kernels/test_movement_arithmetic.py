@@ -285,10 +285,10 @@ def strided_slice(draw: Draw) -> Case:
             strides[axis] = 1
             begin[axis] = draw.size(-x[axis], x[axis] - 1)
     ellipsis = new_axis = 0
-    if draw.computed and draw.random.random() < 0.3:
-        ellipsis = 1 << draw.size(0, count - 1)
-    if draw.computed and draw.random.random() < 0.3:
-        new_axis = int(draw.random.integers(0, 2**count))
+    if draw.computed and draw.random.random() < 0.4 and 0 not in x:
+        ellipsis = int(draw.random.choice([0, 1 << draw.size(0, count - 1)]))
+        new_axis = int(draw.random.choice([0, draw.size(0, 2**count - 1)]))
+        begin = [0 if shrink >> axis & 1 else at for axis, at in enumerate(begin)]  # its axis is another now
     named = options.StridedSliceOptions(
         begin_mask=masks[0],
         end_mask=masks[1],

@@ -58,6 +58,7 @@ FixedPoint = Callable[["Array", int], "Array"]
 SIGMOID_SCALE = 1 / 256
 SIGMOID_IS_ONE_ABOVE = 16.619047164916992188
 FIXED_INTEGER_BITS = 4  # of the input of int8 LOGISTIC and TANH
+GATE_SCALE = 3 / 32768  # of HARD_SWISH, in 16 bits
 GELU_CUBIC = 0.044715
 
 LEAKY_RELU_PARAMS = struct("TfLiteLeakyReluParams", alpha=FLOAT)
@@ -224,7 +225,7 @@ def fold_clipping(low: float, high: float) -> Fold:
     def fold(node: Node, host: Host) -> Evaluate:
         require_quantized(node)
         x, y = input_at(node, 0), output_at(node, 0)
-        multiplier, shift = quantize_multiplier(float_ratio(x, y))
+        multiplier, shift = quantize_multiplier(host.numerics.product_multiplier(first_scale(x), 1.0, first_scale(y)))
         limits = np.iinfo(dtype_of(y.type))
         least = max(limits.min, quantized_limit(y, low))
         largest = limits.max if isinf(high) else min(limits.max, quantized_limit(y, high))
@@ -245,12 +246,6 @@ def quantized_limit(tensor: Tensor, limit: float) -> int:
     return int(wrap_int32(to_int32(steps) + first_zero_point(tensor))[0])
 
 
-def float_ratio(x: Tensor, y: Tensor) -> float:
-    """From one scale to another, as a quotient of floats."""
-    with np.errstate(all="ignore"):
-        return float(np.float32(first_scale(x)) / np.float32(first_scale(y)))
-
-
 def fold_relu6_without_rescaling(node: Node, host: Host) -> Evaluate:
     """Quantized: x between 0 and 6, which are in steps of the input [activations_common.cc: Relu6Prepare]."""
     x = input_at(node, 0)
@@ -267,14 +262,14 @@ def fold_leaky_relu_float(node: Node, host: Host) -> Evaluate:
 
 
 def fold_leaky_relu(node: Node, host: Host) -> Evaluate:
-    """Quantized: a scale for each sign, the two products of floats. A negative alpha is applied after the rounding."""
+    """Quantized: a scale for each sign. A negative alpha is applied after the rounding."""
     require_quantized(node)
     x, y = input_at(node, 0), output_at(node, 0)
-    alpha = np.float32(options_of(node, LeakyReluOptions).alpha)
-    with np.errstate(all="ignore"):
-        alpha_ratio = float(np.float32(first_scale(x)) * alpha / np.float32(first_scale(y)))
-    positive, negative = quantize_multiplier(float_ratio(x, y)), quantize_multiplier(abs(alpha_ratio))
-    sign = -1 if alpha_ratio < 0 else 1
+    alpha = options_of(node, LeakyReluOptions).alpha
+    ratio = host.numerics.product_multiplier
+    positive = quantize_multiplier(ratio(first_scale(x), 1.0, first_scale(y)))
+    negative = quantize_multiplier(ratio(first_scale(x), abs(alpha), first_scale(y)))
+    sign = -1 if alpha < 0 else 1
 
     def evaluate(values: Array) -> tuple[Array, ...]:
         offset = values.astype(np.int64) - first_zero_point(x)
@@ -478,10 +473,11 @@ def fold_hard_swish(node: Node, host: Host) -> Evaluate:
     """8 bits, in fixed point of 16 bits."""
     require_quantized(node)
     x, y = input_at(node, 0), output_at(node, 0)
-    fine_scale = np.float32(1 / 128) * np.float32(first_scale(x))
+    scale = host.numerics.scale
+    fine_scale = scale(1 / 128) * scale(first_scale(x))
     with np.errstate(all="ignore"):
-        output_multiplier, output_exponent = quantize_multiplier(float(fine_scale / np.float32(first_scale(y))))
-        gate_multiplier, gate_exponent = quantize_multiplier(float(fine_scale / (np.float32(3) / np.float32(32768))))
+        output_multiplier, output_exponent = quantize_multiplier(float(fine_scale / scale(first_scale(y))))
+        gate_multiplier, gate_exponent = quantize_multiplier(float(fine_scale / scale(GATE_SCALE)))
     require(output_exponent <= 0, f"scale {first_scale(y)}; it must be more than a 128th of {first_scale(x)}", y)
     params = HardSwish(
         zero_point=first_zero_point(x),

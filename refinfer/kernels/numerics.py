@@ -35,9 +35,9 @@ class Numerics:
     fully_connected_requantize: Callable[[Sequence[float]], Requantize]
     fully_connected_requantize_int16: Callable[[Sequence[float]], Requantize]
     scale: Callable[[float], Any]
-    """A scale as the number that ABS, DIV and RSQRT compute real multipliers with."""
+    """A scale as the number that ABS, DIV, RSQRT and HARD_SWISH compute real multipliers with."""
     product_multiplier: Callable[[float, float, float], float]
-    """Of MUL and PRELU: the product of two scales over a third."""
+    """Of MUL, PRELU and LEAKY_RELU: the product of two scales over a third."""
     fully_connected_multiplier: Callable[[float, float, float], float]
     """The same, of weights with one scale; weights with more are all multiplied in doubles."""
     softmax_multiplier: Callable[[float, float, float], float]

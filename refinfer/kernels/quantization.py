@@ -52,12 +52,12 @@ def require_fraction(multiplier: float, what: str, tensor: Tensor) -> None:
 
     A multiplier within 2**-32 of 1 rounds to 1 in the 31 bits of the fixed-point number, and counts as 1.
     """
-    require(0 < multiplier < 1 - 2**-32, f"TFLM aborts: {what} is {multiplier}; it must be between 0 and 1", tensor)
+    require(0 < multiplier < 1 - 2**-32, f"the runtime aborts: {what} is {multiplier}; it must be between 0 and 1", tensor)
 
 
 def require_greater_than_one(multiplier: float, what: str, tensor: Tensor) -> None:
     """[quantization_util.cc: QuantizeMultiplierGreaterThanOne] aborts up to 1."""
-    require(multiplier > 1, f"TFLM aborts: {what} is {multiplier}; it must be greater than 1", tensor)
+    require(multiplier > 1, f"the runtime aborts: {what} is {multiplier}; it must be greater than 1", tensor)
 
 
 def require_sum_multipliers(first: Tensor, second: Tensor, y: Tensor, left_shift: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant, dtype_of
-from refinfer.kernels.kernel import Refusal
+from refinfer.kernels.kernel import Refusal, require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import Dialect
 from refinfer.schema.enums import TensorType
@@ -48,7 +48,8 @@ class Machine:
         self.dialect = dialect
         self.watch: Watch | None = None
         self._custom = custom or {}
-        self._host = Host(dialect.numerics, self.call, {}, set())
+        self._host = Host(dialect.numerics, self.ports, self.call)
+        self._depth = 0
         self._constants = [_constants(subgraph) for subgraph in graph.subgraphs]
         self._variables = [_variables(subgraph) for subgraph in graph.subgraphs]
         self._programs = [tuple(self._fold(node) for node in subgraph.nodes) for subgraph in graph.subgraphs]
@@ -72,9 +73,21 @@ class Machine:
                     self.watch(step.node, arguments, results)
         return values
 
+    def ports(self, index: int) -> tuple[int, int] | None:
+        """How many inputs and outputs a subgraph has, if there is one of this index."""
+        if not 0 <= index < len(self.graph.subgraphs):
+            return None
+        subgraph = self.graph.subgraphs[index]
+        return len(subgraph.inputs), len(subgraph.outputs)
+
     def call(self, index: int, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        """Run a subgraph for its outputs."""
-        values = self.run(index, inputs)
+        """Run a subgraph for its outputs; raises Refusal if it calls itself, which would never end."""
+        require(self._depth < len(self.graph.subgraphs), f"subgraph {index} calls itself")
+        self._depth += 1
+        try:
+            values = self.run(index, inputs)
+        finally:
+            self._depth -= 1
         return tuple(_present(values[tensor.index], tensor) for tensor in self.graph.subgraphs[index].outputs)
 
     def evaluate(self, node: Node, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
@@ -94,6 +107,7 @@ class Machine:
         self.reset_variables()
         self._host.resources.clear()
         self._host.once.clear()
+        self._host.memory.clear()
 
     def reset_variables(self) -> None:
         """Bring variable tensors back to their zero."""

@@ -12,7 +12,7 @@ where they differ in one rounding, the rounding is a function in `Numerics`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.kernel import require
@@ -37,18 +37,40 @@ updates those in place.
 """
 
 
+class Resources:
+    """The resource variables of a machine, each under a number, which is what its handle holds.
+
+    `numbers` has those of the variables by (container, shared_name), `bound` those of the tensors, by subgraph and
+    index, that are known to hold a handle. `values` are what has been assigned, and `initial` what a variable is before
+    that, if the runtime gives it a value.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[str, str], int] = {}
+        self.bound: dict[tuple[int, int], int] = {}
+        self.initial: dict[int, Array] = {}
+        self.values: dict[int, Array] = {}
+
+    def clear(self) -> None:
+        """Forget what has been assigned."""
+        self.values.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """What a kernel may use beside its node: the runtime's arithmetic, its other subgraphs, and its memory.
 
-    `call` runs a subgraph. `resources` holds the resource variables by (container, shared_name); `once` the nodes of
-    CALL_ONCE that have run.
+    `ports` tells how many inputs and outputs a subgraph has, None of one that does not exist; `call` runs it. `once`
+    holds the CALL_ONCE that have run, and `memory` what other operators keep between runs, by subgraph and index of the
+    node: both, like the resources, are forgotten at a reset.
     """
 
     numerics: Numerics
+    ports: Callable[[int], tuple[int, int] | None]
     call: Callable[[int, Sequence[Array]], tuple[Array, ...]]
-    resources: dict[tuple[str, str], Array]
-    once: set[tuple[int, int]]
+    resources: Resources = field(default_factory=Resources)
+    once: set[tuple[int, int]] = field(default_factory=set)
+    memory: dict[tuple[int, int], Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

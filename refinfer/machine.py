@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant, dtype_of
-from refinfer.kernels.kernel import Refusal, require
+from refinfer.kernels.kernel import Refusal
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import Dialect
 from refinfer.schema.enums import TensorType
@@ -49,7 +49,6 @@ class Machine:
         self.watch: Watch | None = None
         self._custom = custom or {}
         self._host = Host(dialect.numerics, self.ports, self.call)
-        self._depth = 0
         self._constants = [_constants(subgraph) for subgraph in graph.subgraphs]
         self._variables = [_variables(subgraph) for subgraph in graph.subgraphs]
         self._programs = [tuple(self._fold(node) for node in subgraph.nodes) for subgraph in graph.subgraphs]
@@ -81,13 +80,8 @@ class Machine:
         return len(subgraph.inputs), len(subgraph.outputs)
 
     def call(self, index: int, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        """Run a subgraph for its outputs; raises Refusal if it calls itself, which would never end."""
-        require(self._depth < len(self.graph.subgraphs), f"subgraph {index} calls itself")
-        self._depth += 1
-        try:
-            values = self.run(index, inputs)
-        finally:
-            self._depth -= 1
+        """Run a subgraph for its outputs."""
+        values = self.run(index, inputs)
         return tuple(_present(values[tensor.index], tensor) for tensor in self.graph.subgraphs[index].outputs)
 
     def evaluate(self, node: Node, inputs: Sequence[Array | None]) -> tuple[Array, ...]:

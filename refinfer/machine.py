@@ -97,10 +97,12 @@ class Machine:
         return values
 
     def reset(self) -> None:
-        """Bring variable tensors back to their zero, and forget the resources and what has run once."""
+        """Bring all memory back to what it was at first; what has been called once is not called again.
+
+        [micro_interpreter.cc: Reset]
+        """
         self.reset_variables()
         self._host.resources.clear()
-        self._host.once.clear()
         self._host.memory.clear()
 
     def reset_variables(self) -> None:

@@ -61,8 +61,8 @@ class Host:
     """What a kernel may use beside its node: the runtime's arithmetic, its other subgraphs, and its memory.
 
     `ports` tells how many inputs and outputs a subgraph has, None of one that does not exist; `call` runs it. `once`
-    holds the CALL_ONCE that have run, and `memory` what other operators keep between runs, by subgraph and index of the
-    node: both, like the resources, are forgotten at a reset.
+    holds the CALL_ONCE that have run. `memory` is what other operators keep between runs, by subgraph and index of the
+    node; like the resources, it is forgotten at a reset.
     """
 
     numerics: Numerics

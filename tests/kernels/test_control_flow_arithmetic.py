@@ -12,7 +12,7 @@ from refinfer.kernels.registry import DIALECTS
 from refinfer.machine import Machine
 from refinfer.schema import options, read_model
 from refinfer.schema.enums import BuiltinOperator, TensorType
-from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build
+from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, installed
 from tests.kernels.bits import RUNTIMES, Array, agree, cases, values
 
 BOOL, FLOAT32, INT8, INT32 = TensorType.BOOL, TensorType.FLOAT32, TensorType.INT8, TensorType.INT32
@@ -179,3 +179,18 @@ def test_subgraphs_must_take_what_they_are_given(runtime: str, inputs: int) -> N
     model = build(SubgraphSpec([node], [condition, *given], [z]), *branches)
     runs = [np.array([True]), *(np.ones((2, 3), np.float32) for _ in given)]
     assert agree(runtime, model, runs) == 0
+
+
+@pytest.mark.skipif(not installed("tflm"), reason="the package of tflm is not installed")
+def test_a_reset_empties_variables_but_calls_nothing_again() -> None:
+    runtime = pytest.importorskip("tflite_micro").runtime
+    model = remembering(INT8, (2,), zero_point=7, init=np.full(2, 9, np.int8))
+    official, machine = runtime.Interpreter.from_bytes(model), Machine(read_model(model), DIALECTS["tflm"])
+    for number in range(4):
+        given = np.full(2, number, np.int8)
+        official.set_input(given, 0)
+        official.invoke()
+        assert machine.call(0, [given])[0].tolist() == official.get_output(0).tolist()
+        if number == 1:
+            official.reset()
+            machine.reset()

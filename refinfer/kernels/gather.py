@@ -1,8 +1,8 @@
-"""GATHER, GATHER_ND and EMBEDDING_LOOKUP.
+"""GATHER, GATHER_ND, EMBEDDING_LOOKUP and EMBEDDING_LOOKUP_SPARSE.
 
-Sources: gather.cc, gather_nd.cc, embedding_lookup.cc, all in tensorflow/lite/micro/kernels. All three compute the
+Sources: gather.cc, gather_nd.cc, embedding_lookup.cc, all in tensorflow/lite/micro/kernels. All these compute the
 output's shape again and keep it in memory of their own, even where it is what the file says. Of the arithmetic also
-the files of these names in tensorflow/lite/kernels.
+the files of these names and embedding_lookup_sparse.cc in tensorflow/lite/kernels.
 
 An index that is out of range is refused, as LiteRT does; the other runtime may read what lies beside the tensor.
 """
@@ -10,11 +10,13 @@ An index that is out of range is refused, as LiteRT does; the other runtime may 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import (
     input_at,
+    integers,
     is_affine,
     options_of,
     output_at,
@@ -32,9 +34,9 @@ from refinfer.kernels.layout import FLOAT, INT32, SIZE_T, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.movement import axis_of
 from refinfer.kernels.quantization import require_per_channel, require_zero_point
-from refinfer.schema.enums import TensorType
+from refinfer.schema.enums import CombinerType, TensorType
 from refinfer.schema.graph import Node, Tensor
-from refinfer.schema.options import GatherOptions
+from refinfer.schema.options import EmbeddingLookupSparseOptions, GatherOptions
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -237,6 +239,61 @@ def shape_of_embedding_lookup(node: Node, shapes: Sequence[Shape]) -> Sequence[S
     return [lookup + value[1:]]
 
 
+def fold_embedding_lookup_sparse(node: Node, host: Host) -> Evaluate:
+    """Rows of a table are looked up, weighted, and combined where they belong to the same place of the output."""
+    require_arity(node, 5, 1)
+    for position, (type, rank) in enumerate(SPARSE_LOOKUP_INPUTS):
+        tensor = input_at(node, position)
+        require_type(tensor, type)
+        require_rank(tensor, rank)
+    require_type(input_at(node, 4), TensorType.FLOAT32)
+    require_type(output_at(node, 0), TensorType.FLOAT32)
+    combiner = options_of(node, EmbeddingLookupSparseOptions).combiner
+    return partial(evaluate_embedding_lookup_sparse, combiner)
+
+
+def evaluate_embedding_lookup_sparse(
+    combiner: CombinerType, ids: Array, indices: Array, dense_shape: Array, weights: Array, table: Array
+) -> tuple[Array, ...]:
+    """y[indices[i]] = sum of weights[i] * table[ids[i]], divided by what the combiner says.
+
+    Places come one after the other: one that comes again is divided again, by the weights since then. The last index
+    tells values of a place apart, and is not looked at.
+    """
+    require(len(ids) == len(indices) == len(weights), f"{len(ids)} ids, {len(indices)} indices, {len(weights)} weights")
+    require(indices.shape[1] == len(dense_shape), f"indices of {indices.shape[1]} numbers for {len(dense_shape)} sizes")
+    require(table.ndim >= 2, f"a table of {table.ndim} dimensions; it takes 2 or more")
+    require_within(ids, len(table))
+    outer = tuple(int(size) for size in dense_shape[:-1])
+    for column, size in zip(indices.T, outer, strict=False):
+        require_within(column, size)
+    y = np.zeros((prod(outer), *table.shape[1:]), np.float32)
+    places = np.ravel_multi_index(tuple(indices.T[:-1]), outer) if outer else np.zeros(len(ids), np.int64)
+    with np.errstate(all="ignore"):
+        for run in np.split(np.arange(len(ids)), np.flatnonzero(np.diff(places)) + 1):
+            combine_run(combiner, y, places[run], weights[run], table[ids[run]])
+    return (y.reshape(*outer, *table.shape[1:]),)
+
+
+def combine_run(combiner: CombinerType, y: Array, places: Array, weights: Array, rows: Array) -> None:
+    """Add rows that belong to one place, in order, and divide what is there then."""
+    if len(places) == 0:
+        return
+    place = places[0]
+    for weight, row in zip(weights, rows, strict=True):
+        y[place] += row * weight
+    if combiner == CombinerType.MEAN:
+        y[place] /= np.add.accumulate(weights)[-1]
+    if combiner == CombinerType.SQRTN:
+        y[place] /= np.sqrt(np.add.accumulate(weights * weights)[-1])
+
+
+def shape_of_embedding_lookup_sparse(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape] | None:
+    """The sizes that the third input holds, but for the last, and then a row of the table."""
+    dense_shape = input_at(node, 2)
+    return None if dense_shape.data is None else [(*integers(dense_shape)[:-1], *shapes[4][1:])]
+
+
 GATHER_TYPES = (TensorType.FLOAT32, TensorType.INT8)
 
 GATHER = Kernel(prepare=prepare_gather, parameters=GATHER_PARAMS)
@@ -256,6 +313,12 @@ GATHERED = frozenset(
         TensorType.BOOL,
     }
 )
+SPARSE_LOOKUP_INPUTS = (  # type and rank of ids, indices, dense shape and weights
+    (TensorType.INT32, 1),
+    (TensorType.INT32, 2),
+    (TensorType.INT32, 1),
+    (TensorType.FLOAT32, 1),
+)
 QUANTIZED_LOOKUP_TYPES = (TensorType.UINT8, TensorType.INT8, TensorType.INT4)
 LOOKUP_TYPES = (*GATHERED, TensorType.INT4, TensorType.UINT16, TensorType.UINT32, TensorType.UINT64, TensorType.FLOAT64)
 
@@ -263,4 +326,10 @@ COMPUTE_GATHER = Compute(fold=fold_gather, shape=shape_of_gather, types=GATHERED
 COMPUTE_GATHER_ND = Compute(fold=fold_gather_nd, shape=shape_of_gather_nd, types=GATHERED, version=6)
 COMPUTE_EMBEDDING_LOOKUP = Compute(
     fold=fold_embedding_lookup, shape=shape_of_embedding_lookup, types=frozenset({TensorType.INT32}), version=5
+)
+COMPUTE_EMBEDDING_LOOKUP_SPARSE = Compute(
+    fold=fold_embedding_lookup_sparse,
+    shape=shape_of_embedding_lookup_sparse,
+    types=frozenset({TensorType.INT32}),
+    version=1,
 )

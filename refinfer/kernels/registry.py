@@ -330,6 +330,7 @@ ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.RNN: rnn.COMPUTE_RNN,
     BuiltinOperator.SVDF: svdf.COMPUTE_SVDF,
     BuiltinOperator.TANH: activation.COMPUTE_TANH_BY_TABLE,
+    BuiltinOperator.EMBEDDING_LOOKUP_SPARSE: gather.COMPUTE_EMBEDDING_LOOKUP_SPARSE,
     BuiltinOperator.PAD: pad.COMPUTE_PAD,
     BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN: rnn.COMPUTE_UNIDIRECTIONAL_SEQUENCE_RNN,
     BuiltinOperator.BATCH_TO_SPACE_ND: space.COMPUTE_BATCH_TO_SPACE_ND_KEEPING_SCALES,

@@ -548,9 +548,10 @@ def fold_gelu_by_table(node: Node, host: Host) -> Evaluate:
 
 
 def fold_gelu_float(node: Node, host: Host) -> Evaluate:
-    """float32."""
-    approximate = options_of(node, GeluOptions).approximate
-    return fold_one(gelu_by_tanh_of_eigen if approximate else gelu)(node, host)
+    """float32 and float16."""
+    x = input_at(node, 0)
+    exact, approximate = GELUS_OF_EIGEN[x.type]
+    return fold_one(approximate if options_of(node, GeluOptions).approximate else exact)(node, host)
 
 
 def gelu(x: Array) -> Array:
@@ -564,12 +565,34 @@ def gelu_by_tanh(x: Array) -> Array:
     return np.float32(0.5) * x * (np.float32(1) + libm.tanhf(np.float32(sqrt(2 / pi)) * cubic))
 
 
+def gelu_of_eigen(x: Array) -> Array:
+    """As `gelu`, with Eigen's erfc."""
+    return np.float32(0.5) * x * eigen.erfc(x * np.float32(-sqrt(0.5)))
+
+
 def gelu_by_tanh_of_eigen(x: Array) -> Array:
-    """The same, with the cube before its factor, and Eigen's tanh."""
+    """As `gelu_by_tanh`, with the cube before its factor, and Eigen's tanh."""
     cubic = x + np.float32(GELU_CUBIC) * (x * x * x)
     return np.float32(0.5) * x * (np.float32(1) + eigen.tanh(np.float32(sqrt(2 / pi)) * cubic))
 
 
+def gelu_of_halves(x: Array) -> Array:
+    """As `gelu_of_eigen`, every step rounded to half; there are no vectors of them."""
+    erfc = eigen.erfc_with(libm.expf, (x * np.float16(-sqrt(0.5))).astype(np.float32))
+    return np.float16(0.5) * x * erfc.astype(np.float16)
+
+
+def gelu_by_tanh_of_halves(x: Array) -> Array:
+    """As `gelu_by_tanh_of_eigen`, every step rounded to half."""
+    cubic = x + np.float16(GELU_CUBIC) * (x * x * x)
+    tanh = libm.tanhf((np.float16(sqrt(2 / pi)) * cubic).astype(np.float32))
+    return np.float16(0.5) * x * (np.float16(1) + tanh.astype(np.float16))
+
+
+GELUS_OF_EIGEN: dict[TensorType, tuple[Function, Function]] = {  # exact and approximate
+    TensorType.FLOAT32: (gelu_of_eigen, gelu_by_tanh_of_eigen),
+    TensorType.FLOAT16: (gelu_of_halves, gelu_by_tanh_of_halves),
+}
 BITS_8 = (TensorType.UINT8, TensorType.INT8)
 ALPHA_TYPES = {
     TensorType.FLOAT32: TensorType.FLOAT32,
@@ -686,6 +709,6 @@ COMPUTE_ELU_BY_EXP = by_type(
     {TensorType.FLOAT32: fold_one(elu), TensorType.INT8: fold_elu_by_table(elu_by_exp)}, version=1
 )
 COMPUTE_GELU = by_type(
-    {TensorType.FLOAT32: fold_gelu_float} | dict.fromkeys((*BITS_8, TensorType.INT16), fold_gelu_by_table),
+    dict.fromkeys(GELUS_OF_EIGEN, fold_gelu_float) | dict.fromkeys((*BITS_8, TensorType.INT16), fold_gelu_by_table),
     version=2,
 )

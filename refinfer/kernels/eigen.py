@@ -11,6 +11,7 @@ some 670 values, which Eigen breaks into blocks that depend on the cache of the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from refinfer.kernels import libm
@@ -32,6 +33,33 @@ LOG2_E = 1.44269504088896341
 MINUS_LN_2 = (-0.693359375, 2.12194440e-4)  # in two parts, the first of few bits
 EXP_EVEN = (4.1898667812347412109375e-2, 0.49999141693115234375)
 EXP_ODD = (8.33471305668354034423828125e-3, 0.16666877269744873046875)
+
+EXP_IS_ZERO_BELOW = -104.0
+EXP_EVEN_LONG = (1.37449637986719608306884765625e-3, 4.166965186595916748046875e-2, 0.49999988079071044921875)
+EXP_ODD_LONG = (8.36894474923610687255859375e-3, 0.16666518151760101318359375)
+
+ERFC_LIMIT = 11.0
+ERFC_NEAR = (
+    5.61802298761904239654541015625e-4,
+    -4.91381669417023658752441406250e-3,
+    2.67075151205062866210937500000e-2,
+    -1.12800106406211853027343750000e-1,
+    3.76122951507568359375e-1,
+    -1.12837910652160644531250000000,
+)
+ERFC_NUMERATOR = (
+    1.0208116471767425537109375e-1,
+    4.29206669330596923828125e-1,
+    3.237907886505126953125e-1,
+    5.3971976041793823242187500e-2,
+)
+ERFC_DENOMINATOR = (
+    1.7251677811145782470703125e-2,
+    3.9137163758277893066406250e-1,
+    1.0,
+    6.217324137687683105468750e-1,
+    9.566286206245422363281250e-2,
+)
 
 TANH_LIMIT = 7.90738964080810547
 TANH_NUMERATOR = (1.394553628e-8, 2.102733560e-5, 3.520756727e-3, 1.340216100e-1)
@@ -141,6 +169,44 @@ def tanh(x: Array) -> Array:
     x2 = x * x
     numerator = (x2 * x) * polynomial(x2, TANH_NUMERATOR) + x
     return numerator / polynomial(x2, TANH_DENOMINATOR)
+
+
+def erfc(x: Array) -> Array:
+    """1 - erf(x) of a vector that begins at an address that is aligned; what does not fill a vector has C's exp.
+
+    [SpecialFunctionsImpl.h: generic_fast_erfc]
+    """
+    flat = x.reshape(-1)
+    whole = flat.size - flat.size % LANES
+    y = np.concatenate((erfc_with(exp, flat[:whole]), erfc_with(libm.expf, flat[whole:])))
+    return y.reshape(x.shape)
+
+
+def erfc_with(exp: Callable[[Array], Array], x: Array) -> Array:
+    """1 + x * s(x**2) up to 1, exp(-x**2) / x * p(x**-2) / q(x**-2) beyond; 2 less than that below -1.
+
+    The error of the square as a float is made good after the exponential.
+    """
+    limit = np.float32(ERFC_LIMIT)
+    x = np.maximum(np.minimum(x, limit), -limit)
+    x2 = x * x
+    lost = (x.astype(np.float64) ** 2 - x2).astype(np.float32)
+    e = exp(-x2)
+    inverse = np.float32(1) / x2
+    quotient = polynomial(inverse, ERFC_NUMERATOR) / (x * polynomial(inverse, ERFC_DENOMINATOR))
+    far = (e - e * lost) * quotient + np.where(x < 0, np.float32(2), np.float32(0))
+    return np.where(x2 > 1, far, x * polynomial(x2, ERFC_NEAR) + np.float32(1))
+
+
+def exp(x: Array) -> Array:
+    """2**m * exp(r) of an x that is not far above 0, with r = x - m * ln 2 [pexp_float]."""
+    one, half = np.float32(1), np.float32(0.5)
+    m = np.floor(x * np.float32(LOG2_E) + half)
+    r = m * np.float32(MINUS_LN_2[0]) + x
+    r = m * np.float32(MINUS_LN_2[1]) + r
+    r2 = r * r
+    y = r2 * (r * polynomial(r2, EXP_ODD_LONG) + polynomial(r2, EXP_EVEN_LONG)) + (r + one)
+    return np.where(x < np.float32(EXP_IS_ZERO_BELOW), np.float32(0), np.ldexp(y, m.astype(np.int32)))
 
 
 def polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:

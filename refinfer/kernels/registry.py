@@ -312,8 +312,6 @@ SHARED: dict[BuiltinOperator, Compute] = {
 }
 """What all dialects compute alike, but for the functions in their Numerics."""
 
-SHARED_CUSTOM: dict[str, Compute] = {}
-
 ONLY_LITERT: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: binary.COMPUTE_ADD,
     BuiltinOperator.CONV_2D: conv.COMPUTE_CONV_2D,
@@ -454,13 +452,21 @@ ONLY_TFLM: dict[BuiltinOperator, Compute] = {
 }
 """What the dialects compute in different ways."""
 
+ONLY_LITERT_CUSTOM: dict[str, Compute] = {
+    "TFLite_Detection_PostProcess": detection_postprocess.COMPUTE_DETECTION_POSTPROCESS,
+}
+ONLY_TFLM_CUSTOM: dict[str, Compute] = {
+    "TFLite_Detection_PostProcess": detection_postprocess.COMPUTE_DETECTION_POSTPROCESS_AS_DECLARED,
+}
+"""The same for custom operators."""
+
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
         Dialect(
             "litert",
             SHARED | ONLY_LITERT,
-            SHARED_CUSTOM,
+            ONLY_LITERT_CUSTOM,
             Numerics(
                 fully_connected_requantize=in_floating_point,
                 fully_connected_requantize_int16=in_floating_point,
@@ -474,7 +480,7 @@ DIALECTS = {
         Dialect(
             "tflm",
             SHARED | ONLY_TFLM,
-            SHARED_CUSTOM,
+            ONLY_TFLM_CUSTOM,
             Numerics(
                 fully_connected_requantize=in_fixed_point,
                 fully_connected_requantize_int16=in_fixed_point_of_16_bits,

@@ -1,7 +1,8 @@
 """Does a model fit a board? The verdict, with its reason and its numbers.
 
 The arena is one static array, so it has to fit into the board's largest block of RAM, not into all of its RAM. The
-flash has to hold the model's bytes. What else a program needs is not counted, and the verdict says what that is.
+flash has to hold the model's bytes and, where that was measured, TFLM's code. What else a program needs is not counted,
+and the verdict says what that is.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from refinfer.boards import AT_LEAST, FLASH, RAM_BLOCK, Board, Firmware, all_boards, find_board
+from refinfer.flash import Flash, flash_of
 from refinfer.kernels.layout import round_up
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator import Refused, Report, Target, find_target, simulate
+from refinfer.simulator.beside import StaticObject, beside_arena
 from refinfer.simulator.planner import ALIGNMENT
-from refinfer.simulator.report import model_to_dict, refusal_to_dict
+from refinfer.simulator.report import model_to_dict, refusal_to_dict, to_plain
 
 SCHEMA = 1
 """The version of a verdict's JSON form: it grows when a field changes its meaning or goes, not when one is added."""
@@ -27,9 +30,8 @@ FITS, UNKNOWN, DOES_NOT_FIT, REFUSED = "fits", "unknown", "does not fit", "refus
 
 NOT_COUNTED = (
     "the stack, the heap and the program's own variables",
-    "the interpreter, the resolver and what else TFLM keeps outside the arena",
-    "the scratch memory of optimized kernels (CMSIS-NN, esp-nn): these are the reference kernels",
-    "the code of TFLM, of its kernels and of the program, which takes flash beside the model",
+    "TFLM's own static objects, which are listed",
+    "the program's own code and its libraries, which take flash too",
 )
 
 REFUSED_IN = {
@@ -65,7 +67,8 @@ class Verdict:
 
     `arena_size` is the number to write down as kTensorArenaSize: the smallest safe arena, rounded up to a multiple of
     16. `ram_needed` is the same, plus the model's bytes where the firmware keeps the model in RAM. None stands for a
-    number that nobody knows, or that there is none of.
+    number that nobody knows, or that there is none of. `static_ram` are the objects that TFLM's program keeps beside
+    the arena: listed, and not part of `ram_needed`.
     """
 
     outcome: str
@@ -79,8 +82,9 @@ class Verdict:
     arena_size: int | None = None
     ram_needed: int | None = None
     ram_available: int | None = None
-    flash_needed: int | None = None
+    flash: Flash | None = None
     flash_available: int | None = None
+    static_ram: tuple[StaticObject, ...] = ()
     not_counted: tuple[str, ...] = ()
 
     @property
@@ -92,6 +96,11 @@ class Verdict:
     def ram_margin(self) -> int | None:
         """RAM that is left beside the arena; negative where there is too little."""
         return _margin(self.ram_available, self.ram_needed)
+
+    @property
+    def flash_needed(self) -> int | None:
+        """A floor of what the program takes of the flash: the model, and what was measured of TFLM's code."""
+        return None if self.flash is None else self.flash.at_least
 
     @property
     def flash_margin(self) -> int | None:
@@ -112,7 +121,13 @@ class Verdict:
             "arena_size": self.arena_size,
             "arena": self.report.arena._asdict() if self.report else None,
             "ram": {"needed": self.ram_needed, "available": self.ram_available, "margin": self.ram_margin},
-            "flash": {"needed": self.flash_needed, "available": self.flash_available, "margin": self.flash_margin},
+            "flash": {
+                "needed": self.flash_needed,
+                "available": self.flash_available,
+                "margin": self.flash_margin,
+                "items": self.flash.to_dict() if self.flash else None,
+            },
+            "static_ram": [to_plain(each) for each in self.static_ram],
             "refusal": refusal_to_dict(self.refusal) if self.refusal else None,
             "not_counted": list(self.not_counted),
         }
@@ -174,12 +189,13 @@ def judge(
     arena_size = round_up(result.arena.minimum, ALIGNMENT)
     in_ram = firmware is not None and firmware.model_in_ram
     ram_needed = arena_size + len(graph.file) if in_ram else arena_size
-    ram, flash = room_for_arena(board, firmware, ram_needed), Room("the flash", board.flash)
+    ram, flash = room_for_arena(board, firmware, ram_needed), flash_of(graph, target)
     findings = []
     if RAM_BLOCK in board.judged or firmware is not None:
         findings.append(_compare("the arena and the model" if in_ram else "the arena", ram_needed, ram))
     if FLASH in board.judged:
-        findings.append(_compare("the model", len(graph.file), flash))
+        subject = "the model" if flash.interpreter is None else "the model and TFLM's code"
+        findings.append(_compare(subject, flash.at_least, Room("the flash", board.flash)))
     outcome = max((finding.outcome for finding in findings), key=(FITS, UNKNOWN, DOES_NOT_FIT).index)
     return Verdict(
         outcome,
@@ -192,9 +208,10 @@ def judge(
         arena_size=arena_size,
         ram_needed=ram_needed,
         ram_available=ram.nbytes,
-        flash_needed=len(graph.file),
-        flash_available=flash.nbytes,
-        not_counted=_not_counted(firmware),
+        flash=flash,
+        flash_available=board.flash,
+        static_ram=beside_arena(graph, result.target.build),
+        not_counted=_not_counted(flash, result.target.kernels, firmware),
     )
 
 
@@ -257,10 +274,15 @@ def _simulated(graph: Graph, target: str | Target) -> Report | Refused:
         return refusal
 
 
-def _not_counted(firmware: Firmware | None) -> tuple[str, ...]:
-    if firmware is None or firmware.bound == AT_LEAST:
-        return NOT_COUNTED
-    return (*NOT_COUNTED, f"what {firmware.name} itself keeps in RAM, since it leaves no more than that figure")
+def _not_counted(flash: Flash, kernels: str, firmware: Firmware | None) -> tuple[str, ...]:
+    notes = NOT_COUNTED
+    if kernels == "reference":
+        notes = (*notes, "the scratch memory of optimized kernels (CMSIS-NN, esp-nn): these are the reference kernels")
+    if flash.interpreter is None:
+        notes = (*notes, "TFLM's own code in flash: it was not measured for this target")
+    if firmware is not None and firmware.bound != AT_LEAST:
+        notes = (*notes, f"what {firmware.name} itself keeps in RAM, since it leaves no more than that figure")
+    return notes
 
 
 def _margin(available: int | None, needed: int | None) -> int | None:

@@ -154,10 +154,28 @@ def small_print(verdict: Verdict, screen: Screen) -> Iterator[str]:
     if firmware is not None:
         left = f"leaves {firmware.bound} {both(firmware.nbytes)}"
         notes.append(f"Firmware: {firmware.name} {left}: {firmware.note} ({firmware.source.name}, {firmware.place}).")
+    notes += flash_and_static(verdict)
     if verdict.not_counted:
         notes.append(f"Not counted: {'; '.join(verdict.not_counted)}.")
     for note in notes:
         yield from wrapped(printable(note), screen, "    ", first="  ")
+
+
+def flash_and_static(verdict: Verdict) -> list[str]:
+    """What the flash is taken by, and what lies beside the arena in RAM."""
+    notes, flash = [], verdict.flash
+    if flash is not None and flash.interpreter is not None:
+        assert flash.at_most is not None
+        low, high = (total - flash.model - flash.interpreter for total in (flash.at_least, flash.at_most))
+        kernels = f"{low:,}" if low == high else f"{low:,} to {high:,}, since kernels share code"
+        parts = f"the model {flash.model:,}, TFLM's interpreter {flash.interpreter:,}, its kernels {kernels}"
+        notes.append(f"Flash, a floor: {parts}.")
+    if verdict.static_ram:
+        sizes = (
+            f"{each.what} {'of unknown size' if each.nbytes is None else each.nbytes}" for each in verdict.static_ram
+        )
+        notes.append(f"RAM beside the arena: {', '.join(sizes)}; how deep the stack gets is not known.")
+    return notes
 
 
 def smallest(elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:

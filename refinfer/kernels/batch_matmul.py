@@ -151,7 +151,7 @@ def fold(node: Node, host: Host) -> Evaluate:
         rank = len(tensor.shape)
         require(MIN_RANK <= rank <= MAX_RANK, f"{rank} dimensions; it takes {MIN_RANK} to {MAX_RANK}", tensor)
     options = options_of(node, BatchMatMulOptions)
-    multiply = FOLDS[types](node)
+    multiply = FOLDS[types](node, host)
     dtype = dtype_of(y.type)
 
     def evaluate(a: Array, b: Array) -> tuple[Array, ...]:
@@ -165,26 +165,26 @@ def fold(node: Node, host: Host) -> Evaluate:
     return evaluate
 
 
-def fold_float(node: Node) -> Product:
+def fold_float(node: Node, host: Host) -> Product:
     """float32, summed in order."""
     return sequential_matmul
 
 
-def fold_int32(node: Node) -> Product:
+def fold_int32(node: Node, host: Host) -> Product:
     """int8 as it is, whatever its zero points, in int32."""
     return lambda a, b: wrap_int32(integer_matmul(a, b))
 
 
-def fold_int8(node: Node) -> Product:
+def fold_int8(node: Node, host: Host) -> Product:
     """int8: int32 sums, brought to the output's scale."""
-    return partial(multiply_quantized, quantized(node, in_fixed_point))
+    return partial(multiply_quantized, quantized(node, host, in_fixed_point))
 
 
-def fold_int16(node: Node) -> Product:
+def fold_int16(node: Node, host: Host) -> Product:
     """int16 with int16 or int8, all symmetric: int64 sums, brought to the output's scale."""
     for tensor in (input_at(node, 0), input_at(node, 1), output_at(node, 0)):
         require_zero_point(tensor, 0)
-    return partial(multiply_quantized, quantized(node, in_fixed_point_of_16_bits))
+    return partial(multiply_quantized, quantized(node, host, in_fixed_point_of_16_bits))
 
 
 class Params(NamedTuple):
@@ -198,13 +198,14 @@ class Params(NamedTuple):
     requantize: Requantize
 
 
-def quantized(node: Node, requantize: Callable[[Sequence[float]], Requantize]) -> Params:
+def quantized(node: Node, host: Host, requantize: Callable[[Sequence[float]], Requantize]) -> Params:
     """The parameters of a node without a float side."""
     lhs, rhs, y = input_at(node, 0), input_at(node, 1), output_at(node, 0)
     for tensor in (lhs, rhs, y):
         require_affine(tensor)
         require(first_scale(tensor) > 0, "scale 0", tensor)
-    real = ratio_of_float_product(first_scale(lhs), first_scale(rhs), first_scale(y))
+    scale = host.numerics.scale_of_one
+    real = ratio_of_float_product(scale(lhs), scale(rhs), scale(y))
     return Params(
         lhs_offset=-first_zero_point(lhs),
         rhs_offset=-first_zero_point(rhs),
@@ -223,7 +224,7 @@ def multiply_quantized(p: Params, a: Array, b: Array) -> Array:
     return clamp(y, p.limits.min, p.limits.max, p.limits.dtype)
 
 
-def fold_hybrid(node: Node) -> Product:
+def fold_hybrid(node: Node, host: Host) -> Product:
     """float32 with int8: each row of the left side is quantized on the fly."""
     rhs = input_at(node, 1)
     options = options_of(node, BatchMatMulOptions)
@@ -282,7 +283,7 @@ def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
 
 F32, I8, I16, I32 = TensorType.FLOAT32, TensorType.INT8, TensorType.INT16, TensorType.INT32
 
-FOLDS: dict[tuple[TensorType, TensorType, TensorType], Callable[[Node], Product]] = {  # both sides and the output
+FOLDS: dict[tuple[TensorType, TensorType, TensorType], Callable[[Node, Host], Product]] = {  # both sides and the output
     (F32, F32, F32): fold_float,
     (F32, I8, F32): fold_hybrid,
     (I8, I8, I8): fold_int8,

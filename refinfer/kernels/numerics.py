@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from refinfer.kernels.common import first_scale
 from refinfer.kernels.fixedpoint import quantize_multiplier, round_away, scale_int64, scale_twice, to_int32
 from refinfer.kernels.lazy import np
+from refinfer.schema.graph import Tensor
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -34,6 +36,8 @@ class Numerics:
 
     fully_connected_requantize: Callable[[Sequence[float]], Requantize]
     fully_connected_requantize_int16: Callable[[Sequence[float]], Requantize]
+    scale_of_one: Callable[[Tensor], float]
+    """The scale of a tensor to a kernel that knows of one: what it takes for it where there are several."""
     scale: Callable[[float], Any]
     """A scale as the number that ABS, DIV, RSQRT and HARD_SWISH compute real multipliers with."""
     product_multiplier: Callable[[float, float, float], float]
@@ -60,6 +64,12 @@ def in_floating_point(multipliers: Sequence[float]) -> Requantize:
     """One rounding of a double product, ties away from zero."""
     real = np.array(multipliers, np.float64)
     return lambda acc: to_int32(round_away(acc * real))
+
+
+def only_scale(tensor: Tensor) -> float:
+    """The scale of a tensor that has one, 0 if it has several [subgraph.cc: GetLegacyQuantization]."""
+    several = tensor.quantization is not None and len(tensor.quantization.scale) > 1
+    return 0.0 if several else first_scale(tensor)
 
 
 def as_float(scale: float) -> np.float32:

@@ -46,7 +46,7 @@ from refinfer.kernels import (
     unary,
 )
 from refinfer.kernels.cmsis_nn import CMSIS_NN
-from refinfer.kernels.common import NDEBUG
+from refinfer.kernels.common import NDEBUG, first_scale
 from refinfer.kernels.compute import Compute
 from refinfer.kernels.kernel import Kernel
 from refinfer.kernels.layout import Abi, Build
@@ -57,6 +57,7 @@ from refinfer.kernels.numerics import (
     in_fixed_point,
     in_fixed_point_of_16_bits,
     in_floating_point,
+    only_scale,
     product_ratio,
     product_ratio_of_floats,
     ratio_of_float_product,
@@ -456,6 +457,7 @@ ONLY_LITERT_CUSTOM: dict[str, Compute] = {
     "TFLite_Detection_PostProcess": detection_postprocess.COMPUTE_DETECTION_POSTPROCESS,
 }
 ONLY_TFLM_CUSTOM: dict[str, Compute] = {
+    "CIRCULAR_BUFFER": circular_buffer.COMPUTE_CIRCULAR_BUFFER,
     "TFLite_Detection_PostProcess": detection_postprocess.COMPUTE_DETECTION_POSTPROCESS_AS_DECLARED,
 }
 """The same for custom operators."""
@@ -470,6 +472,7 @@ DIALECTS = {
             Numerics(
                 fully_connected_requantize=in_floating_point,
                 fully_connected_requantize_int16=in_floating_point,
+                scale_of_one=only_scale,
                 scale=as_float,
                 product_multiplier=product_ratio_of_floats,
                 fully_connected_multiplier=product_ratio,
@@ -484,6 +487,7 @@ DIALECTS = {
             Numerics(
                 fully_connected_requantize=in_fixed_point,
                 fully_connected_requantize_int16=in_fixed_point_of_16_bits,
+                scale_of_one=first_scale,
                 scale=as_double,
                 product_multiplier=product_ratio,
                 fully_connected_multiplier=ratio_of_float_product,

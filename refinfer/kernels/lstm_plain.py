@@ -100,9 +100,8 @@ def gate_params(gate: Gate[Tensor], x: Tensor, hidden: Tensor) -> GateParams:
 
 
 def product_multiplier(x: Tensor, weights: Tensor) -> Multiplier:
-    """The product of the scales is a float [kernel_util.cc: GetQuantizedConvolutionMultipler]."""
-    product = np.float32(first_scale(x)) * np.float32(first_scale(weights))
-    return quantize_multiplier(float(product) / GATE_SCALE)
+    """In double, as everywhere in this operator."""
+    return quantize_multiplier(first_scale(x) * first_scale(weights) / GATE_SCALE)
 
 
 def step(p: Params, cell: Cell[Array], rows: slice, x: Array) -> Array:

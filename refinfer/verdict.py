@@ -275,7 +275,7 @@ def _simulated(graph: Graph, target: str | Target) -> Report | Refused:
 
 
 def _not_counted(flash: Flash, kernels: str, firmware: Firmware | None) -> tuple[str, ...]:
-    notes = NOT_COUNTED
+    notes: tuple[str, ...] = NOT_COUNTED
     if kernels == "reference":
         notes = (*notes, "the scratch memory of optimized kernels (CMSIS-NN, esp-nn): these are the reference kernels")
     if flash.interpreter is None:

@@ -29,7 +29,8 @@ class TensorSpec:
     """A tensor of a model to be built.
 
     `data` makes it a constant (its dtype must be that of `type`; int4 is given a byte a value). `scale` and
-    `zero_point` quantize it, along `axis` if there are several. The name may be left empty.
+    `zero_point` quantize it, along `axis` if there are several. With `sparsity` the data are the stored values alone.
+    The name may be left empty.
     """
 
     type: TensorType
@@ -40,6 +41,7 @@ class TensorSpec:
     data: Array | None = None
     is_variable: bool = False
     name: str = ""
+    sparsity: tables.SparsityParameters | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +137,7 @@ class Parts:
             name=spec.name or f"tensor_{number}",
             quantization=quantization,
             is_variable=spec.is_variable,
+            sparsity=spec.sparsity,
         )
 
     def operator(self, node: NodeSpec, numbers: dict[TensorSpec, int]) -> tables.Operator:

@@ -387,11 +387,10 @@ def multiply_asymmetric(x: Array, weights: Array, unit_scales: Array, y: Array) 
 def multiply_asymmetric_sparse(x: Array, weights: Array, unit_scales: Array, y: Array) -> Array:
     """The same, but what the zero points add to the sums is taken off in float32 before."""
     q, scale, zero_point = quantize_asymmetric(x)
-    scale_of_sums = scale[:, None] * unit_scales if len(unit_scales) == 1 else scale[:, None]
-    scaled_zero_point = scale_of_sums * zero_point[:, None].astype(np.float32)
-    if len(unit_scales) > 1:
-        scaled_zero_point = scaled_zero_point * unit_scales
-    y = y - scaled_zero_point * weights.sum(axis=1, dtype=np.int32).astype(np.float32)
+    several = len(unit_scales) > 1
+    offset = ((scale if several else scale * unit_scales) * zero_point.astype(np.float32))[:, None]
+    offset = offset * unit_scales if several else offset
+    y = y - offset * weights.sum(axis=1, dtype=np.int32).astype(np.float32)
     return y + integer_matmul(q, weights.T).astype(np.float32) * (scale[:, None] * unit_scales)
 
 

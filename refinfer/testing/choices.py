@@ -1,0 +1,91 @@
+"""What a strategy of operators decides, by name: whoever tests a kernel can pin what the kernel has no choice of.
+
+    nodes(BuiltinOperator.CONV_2D, TensorType.INT8, dilation_h=1, dilation_w=1, padding=Padding.VALID)
+
+Needs the package `hypothesis`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from refinfer.kernels.compute import Shape
+from refinfer.schema.enums import ActivationFunctionType, TensorType
+from refinfer.schema.errors import UsageError
+from refinfer.testing import strategies
+from refinfer.testing.models import TensorSpec
+
+T = TypeVar("T")
+
+ACTIVATIONS = (
+    ActivationFunctionType.NONE,
+    ActivationFunctionType.RELU,
+    ActivationFunctionType.RELU6,
+    ActivationFunctionType.RELU_N1_TO_1,
+)
+
+
+class Choose:
+    """Draws what has a name, unless it is pinned: to a value, or to a strategy of the user's own."""
+
+    def __init__(self, draw: DrawFn, pinned: Mapping[str, Any]) -> None:
+        self.draw = draw
+        self._pinned = pinned
+        self._names: dict[str, None] = {}
+
+    def __call__(self, name: str, strategy: SearchStrategy[T]) -> T:
+        """The choice of that name."""
+        self._names[name] = None
+        if name not in self._pinned:
+            return self.draw(strategy)
+        value = self._pinned[name]
+        return self.draw(value) if isinstance(value, SearchStrategy) else value  # type: ignore[no-any-return]
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        """A number, both ends included."""
+        return self(name, st.integers(low, max(low, high)))
+
+    def flag(self, name: str) -> bool:
+        """Yes or no."""
+        return self(name, st.booleans())
+
+    def activation(self) -> ActivationFunctionType:
+        """The fused activation."""
+        return self("activation", st.sampled_from(ACTIVATIONS))
+
+    def tensor(
+        self,
+        name: str,
+        type: TensorType,
+        shape: Shape | SearchStrategy[Shape],
+        like: TensorSpec | None = None,
+    ) -> TensorSpec:
+        """An input that comes at run time."""
+        return self(name, strategies.tensors(type, shape, like))
+
+    def result(self, type: TensorType, unit: float, most: int) -> TensorSpec:
+        """The output, still without its shape, for results that are up to `most` times `unit`."""
+        if type not in strategies.QUANTIZED:
+            return TensorSpec(type, ())
+        scale = self("output_scale", strategies.fitting_scales(unit, most))
+        return TensorSpec(type, (), [scale], [self("output_zero_point", strategies.zero_points(type))])
+
+    def require_all_used(self) -> None:
+        """Raise UsageError for a pinned name that the operator does not have."""
+        for name in self._pinned:
+            if name not in self._names:
+                raise UsageError(f"there is no choice {name!r} here; there is {', '.join(self._names)}")
+
+
+def scale_of(tensor: TensorSpec) -> float:
+    """The largest scale; 1 of a tensor without."""
+    return max(tensor.scale, default=1.0)
+
+
+def same(tensor: TensorSpec) -> TensorSpec:
+    """An output of the same type and quantization, still without its shape."""
+    return TensorSpec(tensor.type, (), tensor.scale, tensor.zero_point)

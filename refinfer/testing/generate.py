@@ -93,18 +93,11 @@ def layer(draw: DrawFn, x: TensorSpec) -> list[NodeSpec]:
 
 def branch(draw: DrawFn, x: TensorSpec) -> list[NodeSpec]:
     """A convolution that keeps the shape, and the sum of what it makes and what it got."""
-    keep = {
-        "bias": True,
-        "stride_h": 1,
-        "stride_w": 1,
-        "padding": Padding.SAME,
-        "groups": 1,
-        "channels_in_group": x.shape[3],
-    }
-    conv = draw(nodes(BuiltinOperator.CONV_2D, x.type, input=x, weights=WEIGHTS[x.type], **keep))
-    y = draw(strategies.tensors(x.type, x.shape, conv.outputs[0]))
-    options = AddOptions(pot_scale_int16=False)
-    return [conv, NodeSpec(BuiltinOperator.ADD, [x, conv.outputs[0]], [y], options)]
+    pinned = {"weights": WEIGHTS[x.type], "bias": True, "groups": 1, "channels_in_group": x.shape[3]}
+    keep = {"stride_h": 1, "stride_w": 1, "padding": Padding.SAME}
+    conv = draw(nodes(BuiltinOperator.CONV_2D, x.type, input=x, **pinned, **keep))
+    (z,) = conv.outputs
+    return [conv, draw(nodes(BuiltinOperator.ADD, x.type, shapes=(x.shape, x.shape), input=x, second=z))]
 
 
 def head(draw: DrawFn, x: TensorSpec) -> list[NodeSpec]:

@@ -20,7 +20,6 @@ from refinfer.kernels import (
     svdf,
     transpose_conv,
 )
-from refinfer.kernels.cmsis_nn_sizes import Window
 from refinfer.kernels.common import (
     input_at,
     optional_input,
@@ -33,8 +32,8 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, Step, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, Struct, When, struct
+from refinfer.kernels.library_window import Window, window
 from refinfer.kernels.quantization import require_zero_point
-from refinfer.kernels.window import windows
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import (
@@ -180,26 +179,6 @@ def looked_at(x: Tensor, weights: Tensor, y: Tensor) -> Iterator[Request]:
     conv.require_images(x, weights, y)
 
 
-def window(x: Tensor, weights: Tensor, y: Tensor, options: Conv2DOptions | DepthwiseConv2DOptions) -> Window:
-    """The convolution in the library's terms; its padding is what lies ahead of the image."""
-    rows = windows(options.padding, x.shape[1], weights.shape[1], options.stride_h, options.dilation_h_factor)
-    columns = windows(options.padding, x.shape[2], weights.shape[2], options.stride_w, options.dilation_w_factor)
-    return Window(
-        batches=x.shape[0],
-        height=x.shape[1],
-        width=x.shape[2],
-        channels=x.shape[3],
-        filter_height=weights.shape[1],
-        filter_width=weights.shape[2],
-        filter_channels=weights.shape[3],
-        output_width=y.shape[2],
-        output_channels=y.shape[3],
-        stride=(options.stride_h, options.stride_w),
-        dilation=(options.dilation_h_factor, options.dilation_w_factor),
-        padding=(rows.before, columns.before),
-    )
-
-
 def scratch(nbytes: int, source: str, what: str = "buffer_idx") -> Iterator[Request]:
     """A scratch buffer, unless the library wants none."""
     if nbytes > 0:
@@ -295,6 +274,7 @@ def prepare_transpose_conv(node: Node, build: Build) -> Iterator[Request]:
             filter_height=weights.shape[1],
             filter_width=weights.shape[2],
             filter_channels=weights.shape[3],
+            output_height=y.shape[1],
             output_width=y.shape[2],
             output_channels=weights.shape[0],
             stride=(options.stride_h, options.stride_w),

@@ -7,9 +7,8 @@ Source/*/arm_*_get_buffer_sizes_*.c and Include/arm_nnsupportfunctions.h.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from refinfer.kernels.layout import Build, round_up
+from refinfer.kernels.library_window import Window
 
 DSP, MVE = "ARM_MATH_DSP", "ARM_MATH_MVEI"
 """The macros of cores with the DSP extension, and with the vector extension, which then comes beside it."""
@@ -18,28 +17,6 @@ ARMCLANG = "__ARMCC_VERSION"
 
 MVE_CHANNELS = 124  # worked on at a time by depthwise kernels [CH_IN_BLOCK_MVE]
 MOST_CHANNELS_TO_SCATTER = 16  # a transposed convolution of more is turned around [REVERSE_TCOL_EFFICIENT_THRESHOLD]
-
-
-class Window(NamedTuple):
-    """A convolution, as the library describes it: sizes of input, filter and output, and how the window moves."""
-
-    batches: int
-    height: int
-    width: int
-    channels: int  # of the input
-    filter_height: int
-    filter_width: int
-    filter_channels: int  # that each filter sees
-    output_width: int
-    output_channels: int
-    stride: tuple[int, int]  # rows, columns; so are the others
-    dilation: tuple[int, int]
-    padding: tuple[int, int]
-
-    @property
-    def products(self) -> int:
-        """How many cells of the input lie under a window."""
-        return self.filter_height * self.filter_width * self.channels
 
 
 def convolution(w: Window, build: Build) -> int:

@@ -48,6 +48,7 @@ from refinfer.kernels import (
 from refinfer.kernels.cmsis_nn import CMSIS_NN
 from refinfer.kernels.common import NDEBUG, first_scale
 from refinfer.kernels.compute import Compute
+from refinfer.kernels.esp_nn import ESP_NN
 from refinfer.kernels.kernel import Kernel
 from refinfer.kernels.layout import Abi, Build
 from refinfer.kernels.numerics import (
@@ -200,7 +201,7 @@ ODD_RESOLVER_METHODS = {
 """Methods of MicroMutableOpResolver that do not follow the rule of `resolver_method`."""
 
 
-LIBRARIES = {"reference": TFLM, "cmsis-nn": TFLM | CMSIS_NN}
+LIBRARIES = {"reference": TFLM, "cmsis-nn": TFLM | CMSIS_NN, "esp-nn": TFLM | ESP_NN}
 """The kernel libraries that TFLM is built with: the reference kernels, and what replaces some of them."""
 
 

@@ -18,7 +18,7 @@ from operator import index as as_index
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from refinfer.interpreter import check_fits, details_of, find_dialect, scalar_or_array
-from refinfer.kernels.compute import dtype_of
+from refinfer.kernels.compute import Aborted, dtype_of
 from refinfer.kernels.lazy import np
 from refinfer.machine import CustomOp, Machine
 from refinfer.schema.errors import UnsupportedNode
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 Item = TypeVar("Item")
+ABORTED = 15  # [micro_context.h: kTfLiteAbort]
 
 
 class InterpreterConfig(enum.Enum):
@@ -133,12 +134,14 @@ class Interpreter:
         current[...] = array
 
     def invoke(self) -> int:
-        """Run the model; 0, as TFLM's status of success.
+        """Run the model; 0, as TFLM's status of success, or 15, if an operator ended the run: then outputs stay.
 
         Raises RuntimeError for values that an operator cannot do with.
         """
         try:
             outputs = self._machine.call(0, [array.copy() for array in self._inputs])
+        except Aborted:
+            return ABORTED
         except UnsupportedNode as refusal:
             raise RuntimeError(f"Interpreter invocation failed. {refusal}") from None
         self._outputs = list(outputs)

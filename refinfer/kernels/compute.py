@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+
+class Aborted(Exception):
+    """An operator ended the run before the model's end, which is no error: there are no outputs this time."""
+
+
 Shape = tuple[int, ...]
 Evaluate = Callable[..., "tuple[Array, ...]"]
 """One array for each input of the node (None for one that is left out) → one for each output.

@@ -491,7 +491,15 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
     ("command", "runs", "names"),
     [
         ("memory", [[CONV], [STREAM], [HYBRID]], {"categories"}),
-        ("fit", [[CONV, LARGE, HYBRID, "--board", "esp32"], [HYBRID, "--board", "uno"]], set()),
+        (
+            "fit",
+            [
+                [CONV, LARGE, HYBRID, "--board", "esp32"],
+                [CONV, "--board", "nano33ble"],
+                [HYBRID, "--board", "uno"],
+            ],
+            {"operators"},
+        ),
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
         ("boards", [[]], {"figures"}),
         ("targets", [[]], set()),

@@ -55,7 +55,7 @@ def _child(builder: Builder, field: Field, value: Any) -> int:
         return int(builder.CreateString(value))
     if isinstance(value, Table):
         return _table(builder, value)
-    if isinstance(value, bytes | memoryview):
+    if isinstance(value, bytes | memoryview) and field.code in ("", "B"):
         return _bytes(builder, memoryview(value).cast("B"))
     if field.code:
         return _numbers(builder, field.code, value)

@@ -39,7 +39,7 @@ clean:  ## remove the environment and all that tools left
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
 	find refinfer tests -name __pycache__ -prune -exec rm -rf {} +
 
-# A stamp for each set of packages in .venv. `bare` is refinfer and nothing else.
+# A stamp for each set of packages in .venv. `bare` is refinfer with what it needs.
 
 .venv/bare: EXTRAS :=
 .venv/test: EXTRAS := [test]

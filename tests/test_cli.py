@@ -29,6 +29,9 @@ CONV = str(MODELS / "digits_conv_int8.tflite")
 STREAM = str(MODELS / "digits_stream_int8.tflite")
 HYBRID = str(MODELS / "digits_conv_dynamic.tflite")
 LARGE = str(MODELS / "digits_mobile_float.tflite")
+LSTM = str(MODELS / "digits_lstm_int8.tflite")
+DENSE = str(MODELS / "digits_dense_float.tflite")
+DIGIT = str(MODELS / "digit_7.png")
 MANUAL = (ROOT / "docs" / "cli.md").read_text()
 FIELDS = (ROOT / "docs" / "json.md").read_text()
 
@@ -278,6 +281,135 @@ def test_every_target_is_listed_with_what_it_was_verified_against(capsys: Captur
     assert [each["name"] for each in document(capsys, "targets")["targets"]] == list(TARGETS)
 
 
+# run
+
+
+def test_run_tells_what_the_model_answers_and_what_became_of_the_picture(capsys: Captured) -> None:
+    out = answer(capsys, "run", CONV, "--input", DIGIT)
+    assert out.startswith("digits_conv_int8.tflite in the dialect litert\n")
+    assert "digit_7.png: 96x96 L, resized to 16x16 (bilinear, aspect not kept); pixel - 128" in " ".join(out.split())
+    rows = re.findall(r"^ +(\d) +([\d.e-]+) +(-?\d+)$", out, re.MULTILINE)
+    assert len(rows) == 5
+    assert rows[0][0] == "7"
+    assert [int(stored) for *_, stored in rows] == sorted((int(stored) for *_, stored in rows), reverse=True)
+    assert [value for _, value, _ in rows] == [f"{(int(stored) + 128) / 256:.6g}" for *_, stored in rows]
+
+
+@pytest.mark.parametrize("dialect", ["litert", "tflm"])
+def test_run_gives_what_the_interpreter_gives(dialect: str, capsys: Captured, tmp_path: Path) -> None:
+    import numpy as np
+
+    x = np.random.default_rng(3).integers(-128, 128, (1, 16, 16), np.int8)
+    np.save(tmp_path / "x.npy", x)
+    arguments = ("run", LSTM, "--dialect", dialect, "--input", str(tmp_path / "x.npy"))
+    answer(capsys, *arguments, "--output", str(tmp_path / "y.npz"))
+    interpreter = refinfer.Interpreter(LSTM, dialect=dialect)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    with np.load(tmp_path / "y.npz") as written:
+        assert written.files == ["output_0"]
+        assert (written["output_0"] == expected).all()
+    top = document(capsys, *arguments)["outputs"][0]["top"]
+    assert [each["stored"] for each in top] == sorted(expected[0].tolist(), reverse=True)[:5]
+
+
+def test_random_inputs_are_those_of_their_seed(capsys: Captured) -> None:
+    runs = [document(capsys, "run", DENSE, "--seed", seed)["outputs"] for seed in ("1", "1", "2")]
+    assert runs[0] == runs[1] != runs[2]
+    assert "The inputs are random, of seed 2." in answer(capsys, "run", DENSE, "--seed", "2")
+
+
+def test_classes_have_the_names_of_the_file_of_labels(tmp_path: Path, capsys: Captured) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(["nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]))
+    out = answer(capsys, "run", CONV, "--input", DIGIT, "--labels", str(labels), "--top", "2")
+    assert re.findall(r"^ +\d +\S+ +\S+  (\w+)$", out, re.MULTILINE)[0] == "seven"
+    labels.write_text("background\n")
+    assert "There are 1 label for 10 classes." in answer(capsys, "run", CONV, "--labels", str(labels))
+
+
+def test_an_output_that_is_no_list_of_classes_is_summed_up(capsys: Captured) -> None:
+    out = answer(capsys, "run", STREAM, "--repeat", "3")
+    assert "3 times, one after the other on one interpreter" in " ".join(out.split())
+    assert len(document(capsys, "run", STREAM, "--repeat", "3")["seconds"]) == 3
+
+
+def test_a_run_that_is_refused_is_a_sentence_and_exit_code_1(capsys: Captured) -> None:
+    assert main(["run", HYBRID, "--dialect", "tflm"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith("digits_conv_dynamic.tflite does not run in the dialect tflm: operator 3 (CONV_2D)")
+    assert main(["run", HYBRID]) == 0
+
+
+def test_a_file_is_overwritten_only_by_force(tmp_path: Path, capsys: Captured) -> None:
+    path = tmp_path / "y.npy"
+    path.write_text("precious")
+    arguments = ["run", DENSE, "--output", str(path)]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == f"refinfer: {path}: exists; --force overwrites it\n"
+    assert path.read_text() == "precious"
+    assert main([*arguments, "--force"]) == 0
+    assert path.read_bytes().startswith(b"\x93NUMPY")
+
+
+def test_pictures_without_pillow_are_an_error_that_says_how_to_get_it(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert main(["run", CONV, "--input", DIGIT]) == 2
+    assert capsys.readouterr().err == f"refinfer: {DIGIT}: pictures need Pillow: pip install 'refinfer[images]'\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_long_work_shows_how_far_it_is_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refinfer.terminal.progress.PATIENCE", 0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert main(["run", CONV]) == 0
+    told = sys.stderr.getvalue()
+    assert re.match(r"\r1 of \d  CONV_2D\r", told)
+    assert told.endswith(" \r")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert main(["run", CONV]) == 0
+    assert sys.stderr.getvalue() == ""
+
+
+# diff
+
+
+def test_diff_names_the_operator_how_much_it_differs_and_why(capsys: Captured) -> None:
+    assert main(["diff", LSTM, "--seeds", "3", "--ours-only"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith("digits_lstm_int8.tflite: litert and tflm give different outputs")
+    assert re.search(r"0 UNIDIRECTIONAL_SEQUENCE_LSTM, int8: [\d,]+ of 3,072 \(\d\), in 3 runs sigmoid and tanh: ", out)
+
+
+def test_diff_of_equal_answers_is_exit_code_0(capsys: Captured) -> None:
+    assert main(["diff", CONV, "--seeds", "2", "--ours-only"]) == 0
+    assert "litert and tflm give equal outputs" in capsys.readouterr().out
+
+
+def test_diff_tells_who_does_not_run_the_model(capsys: Captured) -> None:
+    assert main(["diff", HYBRID, "--seeds", "1", "--ours-only"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "refinfer tflm does not run it" in out
+    assert "refinfer tflm: operator 3 (CONV_2D)" in out
+
+
+def test_diff_takes_inputs_of_several_runs(tmp_path: Path, capsys: Captured) -> None:
+    import numpy as np
+
+    path = tmp_path / "x.npz"
+    np.savez(path, pixels=np.random.default_rng(0).integers(-128, 128, (4, 1, 16, 16), np.int8))
+    found = document(capsys, "diff", LSTM, "--inputs", str(path), "--ours-only")
+    assert (found["runs"], found["seeds"]) == (4, None)
+
+
 # errors
 
 
@@ -303,6 +435,28 @@ MISTAKES = [
     ["memory", CONV, "--target", "z80"],
     ["memory", CONV, "--csv", "everything"],
     ["inspect", PICTURE],
+    ["run", EMPTY],
+    ["run", CONV, "--dialect", "english"],
+    ["run", CONV, "--input", NOWHERE],
+    ["run", CONV, "--input", "nowhere.npy"],
+    ["run", CONV, "--input", "nowhere.png"],
+    ["run", CONV, "--input", "broken.npy"],
+    ["run", CONV, "--input", "broken.npz"],
+    ["run", CONV, "--input", "broken.png"],
+    ["run", CONV, "--input", "broken.wav"],
+    ["run", CONV, "--input", "broken.txt"],
+    ["run", CONV, "--input", f"other={DIGIT}"],
+    ["run", CONV, "--input", DIGIT, "--input", DIGIT],
+    ["run", CONV, "--input", f"pixels={DIGIT}", "--input", f"pixels={DIGIT}"],
+    ["run", CONV, "--input", DIGIT, "--std", "0"],
+    ["run", CONV, "--labels", NOWHERE],
+    ["run", CONV, "--output", "y.txt"],
+    ["run", CONV, "--repeat", "0"],
+    ["run", CONV, "--seed", "-1"],
+    ["diff", EMPTY],
+    ["diff", CONV, "--inputs", "nowhere.npz"],
+    ["diff", CONV, "--inputs", DIGIT],
+    ["diff", CONV, "--seeds", "none"],
     ["boards", "z80"],
     ["dance"],
     ["--dance"],
@@ -316,6 +470,8 @@ def test_an_error_is_one_line_on_stderr_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     Path(EMPTY).touch()
     Path(PICTURE).write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(100))
+    for suffix in ("npy", "npz", "png", "wav", "txt"):
+        Path(f"broken.{suffix}").write_bytes(b"RIFF, or anything else")
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -375,6 +531,11 @@ EVERY_COMMAND = [
     ["memory", HYBRID],
     ["inspect", STREAM],
     ["inspect", HYBRID, "--all"],
+    ["run", DENSE],
+    ["run", STREAM, "--input", DIGIT],
+    ["run", HYBRID, "--dialect", "tflm"],
+    ["diff", LSTM, "--seeds", "2", "--ours-only"],
+    ["diff", HYBRID, "--seeds", "2"],
     ["boards"],
     ["boards", "esp32"],
     ["targets"],
@@ -501,6 +662,8 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
             {"operators"},
         ),
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
+        ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),
+        ("diff", [[LSTM, "--seeds", "2"], [HYBRID, "--seeds", "1"]], {"against"}),
         ("boards", [[]], {"figures"}),
         ("targets", [[]], set()),
     ],

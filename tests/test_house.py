@@ -13,6 +13,8 @@ from zipfile import ZipFile
 
 import pytest
 
+import refinfer
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -57,12 +59,17 @@ def test_the_wheel_holds_every_file_of_the_package_and_no_other(wheel: Path) -> 
     assert shipped == files
 
 
-def test_the_wheel_brings_no_other_package_along(wheel: Path) -> None:
+def test_the_wheel_brings_numpy_along_and_no_other_package(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         metadata = archive.read(f"refinfer-{PROJECT['version']}.dist-info/METADATA").decode()
     required = re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)
-    assert required
-    assert [line for line in required if "extra ==" not in line] == []
+    assert [re.split(r"\W", line)[0] for line in required if "extra ==" not in line] == ["numpy"]
+
+
+def test_every_extra_that_a_page_or_a_message_names_exists() -> None:
+    named = {extra for path in (*PAGES, *SOURCES) for extra in re.findall(r"pip install '\S+\[(\w+)\]'", text(path))}
+    assert "images" in named
+    assert named <= PROJECT["optional-dependencies"].keys()
 
 
 WITHOUT_PACKAGES = """
@@ -95,6 +102,40 @@ def test_fit_runs_on_the_standard_library_alone() -> None:
     assert set(fit.stderr.split()) - sys.stdlib_module_names == {"__main__", "refinfer"}
 
 
+@pytest.mark.parametrize("command", ["memory", "inspect"])
+def test_looking_into_a_file_needs_no_package_either(command: str) -> None:
+    done = run_without_packages(command, str(ROOT / DEMO_MODEL))
+    assert (done.returncode, "numpy" in done.stderr.split()) == (0, False), done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "diff"])
+def test_what_computes_says_in_a_line_that_it_needs_numpy(command: str) -> None:
+    done = run_without_packages(command, str(ROOT / DEMO_MODEL))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "refinfer: this needs numpy: pip install numpy"
+
+
+def test_comparing_runtimes_needs_nothing_of_the_test_kit() -> None:
+    script = "import sys; sys.modules |= {'hypothesis': None, 'flatbuffers': None}; import refinfer.compare"
+    script += "; from refinfer.testing import referees"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+def test_importing_the_package_loads_none_of_its_rooms() -> None:
+    script = "import sys, refinfer; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {name for name in loaded if name.startswith(("refinfer.", "numpy"))} == set()
+
+
+def test_every_name_of_the_package_is_there_when_it_is_asked_for() -> None:
+    assert set(dir(refinfer)) == set(refinfer.__all__)
+    for name in refinfer.__all__:
+        assert getattr(refinfer, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'interprete'"):
+        refinfer.interprete  # noqa: B018
+
+
 def test_every_command_of_the_readme_exists() -> None:
     commands = set(re.findall(r"^    refinfer (\w+)", text("README.md"), re.MULTILINE))
     assert "fit" in commands
@@ -119,12 +160,14 @@ def imports_when_loaded(tree: ast.AST) -> Iterator[str]:
 
 
 WORKERS = {ROOT / "refinfer/testing/referee_worker.py"}  # a script that runs in a process of its own
+KIT = {"hypothesis"}  # what parts of refinfer.testing are made of
 
 
 @pytest.mark.parametrize("source", sorted(set(SOURCES) - WORKERS), ids=name_from_root)
 def test_no_module_loads_a_third_party_package(source: Path) -> None:
     loaded = {name.partition(".")[0] for name in imports_when_loaded(ast.parse(text(source)))}
-    assert loaded <= sys.stdlib_module_names | {"refinfer"}
+    allowed = KIT if source.is_relative_to(PACKAGE / "testing") else set()
+    assert loaded <= sys.stdlib_module_names | {"refinfer"} | allowed
 
 
 def test_imports_when_loaded_sees_through_blocks_but_not_into_functions() -> None:

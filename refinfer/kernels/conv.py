@@ -11,6 +11,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
+from refinfer.kernels.changes import BIAS_TYPES, since
 from refinfer.kernels.common import (
     PADDING_VALUES,
     decompressed_weights,
@@ -69,7 +70,7 @@ CONV_PARAMS = struct(
     activation=ENUM,
     dilation_width_factor=INT32,
     dilation_height_factor=INT32,
-    quantized_bias_type=ENUM,
+    quantized_bias_type=since(BIAS_TYPES, ENUM),
 )
 DEPTHWISE_CONV_PARAMS = struct(
     "TfLiteDepthwiseConvParams",

@@ -13,6 +13,7 @@ from math import inf, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.kernels import eigen
+from refinfer.kernels.changes import BIAS_TYPES, DENSE_CHANNELS, has, since
 from refinfer.kernels.common import (
     decompressed_weights,
     first_scale,
@@ -65,7 +66,7 @@ FULLY_CONNECTED_PARAMS = struct(
     weights_format=ENUM,
     keep_num_dims=BOOL,
     asymmetric_quantize_inputs=BOOL,
-    quantized_bias_type=ENUM,
+    quantized_bias_type=since(BIAS_TYPES, ENUM),
 )
 OP_DATA_FULLY_CONNECTED = struct(
     "OpDataFullyConnected",
@@ -78,9 +79,9 @@ OP_DATA_FULLY_CONNECTED = struct(
     filter_zero_point=INT32,
     output_zero_point=INT32,
     filter_buffer_index=INT32,
-    per_channel_output_multiplier=POINTER,
-    per_channel_output_shift=POINTER,
-    is_per_channel=BOOL,
+    per_channel_output_multiplier=since(DENSE_CHANNELS, POINTER),
+    per_channel_output_shift=since(DENSE_CHANNELS, POINTER),
+    is_per_channel=since(DENSE_CHANNELS, BOOL),
     weights_scratch_index=in_compression_builds(INT32),
     bias_scratch_index=in_compression_builds(INT32),
 )
@@ -107,7 +108,7 @@ def prepare(node: Node, build: Build) -> Iterator[Request]:
 def prepare_op_data(node: Node, build: Build) -> Iterator[Request]:
     """[fully_connected_common.cc: CalculateOpDataFullyConnected]"""
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
-    if is_per_channel(weights):
+    if is_per_channel(weights) and has(DENSE_CHANNELS, build):
         yield from per_channel_arrays(x, weights)
     else:
         require_convolution_multiplier(x, weights, optional_input(node, BIAS), y)

@@ -14,6 +14,7 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.changes import GATHER_ND_DIMS, has
 from refinfer.kernels.common import (
     input_at,
     integers,
@@ -92,7 +93,8 @@ def prepare_gather_nd(node: Node, build: Build) -> Iterator[Request]:
     depth = indices.shape[-1]
     require(depth <= len(x.shape), "Index innermost dimension length must be <= params rank.", indices)
     require(depth <= MAX_INDICES, f"Index innermost dimension length must not exceed {MAX_INDICES}.", indices)
-    yield from writable_dims(y, indices.shape[:-1] + x.shape[depth:])
+    if has(GATHER_ND_DIMS, build):
+        yield from writable_dims(y, indices.shape[:-1] + x.shape[depth:])
 
 
 def prepare_embedding_lookup(node: Node, build: Build) -> Iterator[Request]:

@@ -11,6 +11,7 @@ from functools import partial
 from math import isfinite, prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.changes import REDUCE_BUFFERS, has, since
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -46,7 +47,7 @@ OP_DATA_REDUCE = struct(
     shift=INT32,
     scratch_accumulator_idx=INT32,
     scratch_resolved_axis_idx=INT32,
-    scratch_input_iter_idx=INT32,
+    scratch_input_iter_idx=since(REDUCE_BUFFERS, INT32),
     input_zp=INT32,
     input_scale=FLOAT,
     output_zp=INT32,
@@ -82,7 +83,8 @@ def prepare_mean_or_sum(node: Node, build: Build) -> Iterator[Request]:
     yield from temps(x, y, axis)
     if x.type in (TensorType.INT8, TensorType.INT16):
         yield Scratch("scratch_accumulator_idx", 4 * y.elements, "reduce_common.cc: PrepareMeanOrSumHelper")
-    yield from walk_buffers(x, axis, "reduce_common.cc: PrepareMeanOrSumHelper")
+    if has(REDUCE_BUFFERS, build):
+        yield from walk_buffers(x, axis, "reduce_common.cc: PrepareMeanOrSumHelper")
     yield from prepare_simple(node)
 
 

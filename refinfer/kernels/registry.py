@@ -46,6 +46,7 @@ from refinfer.kernels import (
     unary,
 )
 from refinfer.kernels.cmsis_nn import CMSIS_NN
+from refinfer.kernels.cmsis_nn_2023 import ADDED_SINCE, CMSIS_NN_2023, CUSTOM_THEN
 from refinfer.kernels.common import NDEBUG, first_scale
 from refinfer.kernels.compute import Compute
 from refinfer.kernels.esp_nn import ESP_NN
@@ -201,14 +202,24 @@ ODD_RESOLVER_METHODS = {
 """Methods of MicroMutableOpResolver that do not follow the rule of `resolver_method`."""
 
 
-LIBRARIES = {"reference": TFLM, "cmsis-nn": TFLM | CMSIS_NN, "esp-nn": TFLM | ESP_NN}
+TFLM_2023 = {op: kernel for op, kernel in TFLM.items() if op not in ADDED_SINCE}
+
+LIBRARIES = {
+    "reference": TFLM,
+    "cmsis-nn": TFLM | CMSIS_NN,
+    "cmsis-nn-2023": TFLM_2023 | CMSIS_NN_2023,
+    "esp-nn": TFLM | ESP_NN,
+}
 """The kernel libraries that TFLM is built with: the reference kernels, and what replaces some of them."""
+
+CUSTOM_LIBRARIES = {"cmsis-nn-2023": {code: TFLM_CUSTOM[code] for code in CUSTOM_THEN}}
+"""The custom operators of libraries that do not have all of them."""
 
 
 def kernel_of(node: Node, library: str = "reference") -> Kernel | None:
     """The kernel that TFLM registers for the node in builds with that library, or None where it has none."""
     if node.custom_code is not None:
-        return TFLM_CUSTOM.get(node.custom_code)
+        return CUSTOM_LIBRARIES.get(library, TFLM_CUSTOM).get(node.custom_code)
     return LIBRARIES[library].get(node.op)
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.changes import RESHAPE_DIMS, has
 from refinfer.kernels.common import (
     input_at,
     integers,
@@ -82,7 +83,7 @@ def prepare_reshape(node: Node, build: Build) -> Iterator[Request]:
     else:
         shape = stretched(x, y)
     if -1 in y.shape:
-        yield from writable_dims(y, shape)
+        yield from writable_dims(y, shape) if has(RESHAPE_DIMS, build) else (Reshaped(y, shape),)
     require_same_type(x, y)
     require(x.elements == prod(shape), f"{prod(shape)} elements; the input has {x.elements}", y)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.changes import SLICE_OFFSET, since
 from refinfer.kernels.common import (
     input_at,
     integers,
@@ -48,7 +49,7 @@ STRIDED_SLICE_PARAMS = struct(
     ellipsis_mask=INT32,
     new_axis_mask=INT32,
     shrink_axis_mask=INT32,
-    offset=BOOL,
+    offset=since(SLICE_OFFSET, BOOL),
 )
 OP_DATA_STRIDED_SLICE = struct(
     "strided_slice:StridedSliceParams",

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.changes import BIAS_TYPES, since
 from refinfer.kernels.common import (
     in_compression_builds,
     input_at,
@@ -70,7 +71,7 @@ TRANSPOSE_CONV_PARAMS = struct(
     stride_width=INT32,
     stride_height=INT32,
     activation=ENUM,
-    quantized_bias_type=ENUM,
+    quantized_bias_type=since(BIAS_TYPES, ENUM),
 )
 SMALL_PADDING_VALUES = struct("PaddingValues", width=INT16, height=INT16, width_offset=INT16, height_offset=INT16)
 CONV_PARAMS = struct(

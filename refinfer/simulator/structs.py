@@ -5,6 +5,7 @@ recording_micro_allocator.h, compression.h, micro_allocation_info.h, micro_resou
 memory_planner/. Members that start with ``vtable`` are the hidden pointers of classes with virtual functions.
 """
 
+from refinfer.kernels.changes import VARIABLE_DEFAULTS, since
 from refinfer.kernels.common import in_compression_builds
 from refinfer.kernels.layout import (
     BOOL,
@@ -182,5 +183,5 @@ MICRO_RESOURCE_VARIABLE = struct(
     shared_name=POINTER,
     resource_buffer=POINTER,
     bytes=SIZE_T,
-    default_value=INT8,
+    default_value=since(VARIABLE_DEFAULTS, INT8),
 )

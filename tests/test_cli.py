@@ -369,14 +369,15 @@ class Terminal(io.StringIO):
 
 def test_long_work_shows_how_far_it_is_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refinfer.terminal.progress.PATIENCE", 0)
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal, file = Terminal(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["run", CONV]) == 0
-    told = sys.stderr.getvalue()
+    told = terminal.getvalue()
     assert re.match(r"\r1 of \d  CONV_2D\r", told)
     assert told.endswith(" \r")
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", file)
     assert main(["run", CONV]) == 0
-    assert sys.stderr.getvalue() == ""
+    assert file.getvalue() == ""
 
 
 # diff

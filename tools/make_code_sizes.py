@@ -45,10 +45,12 @@ def build(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flash(sizes: Mapping[str, int]) -> int:
+    """Bytes that a program of these sections takes in flash."""
     return sizes["text"] + sizes["data"]
 
 
 def main() -> None:
+    """Print the table made of the record whose path is the argument."""
     with open(sys.argv[1], encoding="utf-8") as file:
         record = json.load(file)
     table = {"about": ABOUT, "builds": {target: build(record[name]) for target, name in BUILDS.items()}}

@@ -51,8 +51,8 @@ def scale_twice(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
     """``x * m * 2**(shift - 31)`` in two roundings [MultiplyByQuantizedMultiplier, double rounding].
 
     The product is halved 31 times with ties up [SaturatingRoundingDoublingHighMul], then divided by the rest with
-    ties away from zero [RoundingDivideByPOT]. A left shift wraps in int32, as in C; by 32 and more C leaves it open, and
-    an x86-64 shifts by that count modulo 32.
+    ties away from zero [RoundingDivideByPOT]. A left shift wraps in int32, as in C; by 32 and more C leaves it open,
+    and an x86-64 shifts by that count modulo 32.
     """
     left, right = np.maximum(shift, 0) & 31, np.maximum(-np.asarray(shift), 0)
     shifted = wrap_int32(x.astype(np.int64) << left)

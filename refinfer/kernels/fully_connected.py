@@ -176,7 +176,7 @@ def require_bias(node: Node) -> None:
     """One bias for each unit, of a type that goes with the input's."""
     x, weights, bias = input_at(node, INPUT), input_at(node, FILTER), optional_input(node, BIAS)
     if bias is not None:
-        require_type(bias, *BIAS_TYPES[x.type])
+        require_type(bias, *BIAS_OF[x.type])
         require(bias.elements == weights.shape[0], f"{bias.elements} values for {weights.shape[0]} units", bias)
 
 
@@ -441,7 +441,7 @@ FOLDS: dict[TensorType, dict[TensorType, Callable[[Node, Host], Product]]] = {  
     TensorType.INT8: {TensorType.INT8: fold_int8, TensorType.INT4: fold_int8},
     TensorType.INT16: {TensorType.INT8: fold_16x8, TensorType.INT4: fold_16x8, TensorType.INT16: fold_16x16},
 }
-BIAS_TYPES = {
+BIAS_OF = {
     TensorType.FLOAT32: (TensorType.FLOAT32,),
     TensorType.UINT8: (TensorType.INT32,),
     TensorType.INT8: (TensorType.INT32,),

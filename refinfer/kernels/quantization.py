@@ -52,7 +52,8 @@ def require_fraction(multiplier: float, what: str, tensor: Tensor) -> None:
 
     A multiplier within 2**-32 of 1 rounds to 1 in the 31 bits of the fixed-point number, and counts as 1.
     """
-    require(0 < multiplier < 1 - 2**-32, f"the runtime aborts: {what} is {multiplier}; it must be between 0 and 1", tensor)
+    message = f"the runtime aborts: {what} is {multiplier}; it must be between 0 and 1"
+    require(0 < multiplier < 1 - 2**-32, message, tensor)
 
 
 def require_greater_than_one(multiplier: float, what: str, tensor: Tensor) -> None:

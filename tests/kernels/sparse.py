@@ -51,7 +51,7 @@ def compressed(bounds: Array, indices: Array, dtype: type[np.generic]) -> Dimens
     return DimensionMetadata(
         format=DimensionType.SPARSE_CSR,
         array_segments_type=kind,
-        array_segments=vector(values=memoryview(bounds.astype(dtype))),
+        array_segments=vector(values=bounds.astype(dtype).data),
         array_indices_type=kind,
-        array_indices=vector(values=memoryview(indices.astype(dtype))),
+        array_indices=vector(values=indices.astype(dtype).data),
     )

@@ -41,7 +41,7 @@ def detection(random: Random, runtime: str) -> tuple[bytes, list[Array], dict[st
     scores = TensorSpec(
         score_type, (1, count, classes + background - 1), [1 / 16] if quantized else (), [3] if quantized else ()
     )
-    anchors = np.concatenate((random.random((count, 2)), random.random((count, 2)) * 0.5 + 0.01), 1)
+    anchors: Array = np.concatenate((random.random((count, 2)), random.random((count, 2)) * 0.5 + 0.01), 1)
     points = np.round(anchors * 100).astype(np.uint8) if quantized else anchors.astype(np.float32)
     anchor = TensorSpec(box_type, (count, 4), [0.01] if quantized else (), [0] if quantized else (), data=points)
     outputs = [TensorSpec(FLOAT32, shape) for shape in ((1, rows, 4), (1, rows), (1, rows), (1,))]
@@ -56,7 +56,8 @@ def detection(random: Random, runtime: str) -> tuple[bytes, list[Array], dict[st
 
 def rows_that_are_written(options: dict[str, Any], boxes: int, rows: int) -> Array:
     """The others are left as they were."""
-    row, columns = np.arange(rows), options["max_classes_per_detection"]
+    row: Array = np.arange(rows)
+    columns = options["max_classes_per_detection"]
     if options["use_regular_nms"]:
         return row < options["max_detections"]
     return (row < boxes * columns) & (row % columns < options["num_classes"])

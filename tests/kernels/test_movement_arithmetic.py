@@ -12,6 +12,7 @@ import pytest
 from refinfer.kernels.compute import dtype_of
 from refinfer.schema import options
 from refinfer.schema.enums import BuiltinOperator, MirrorPadMode, TensorType
+from refinfer.schema.flatbuffer import Table
 from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build
 from tests.kernels.bits import RUNTIMES, Array, Random, agree, cases, ours, scale, values, zero_point
 
@@ -30,7 +31,7 @@ class Case(NamedTuple):
 
     inputs: Sequence[TensorSpec]
     outputs: Sequence[TensorSpec]
-    options: options.Table | None = None
+    options: Table | None = None
 
 
 class Draw:

@@ -33,7 +33,7 @@ from refinfer.kernels.kernel import Kernel, Persistent, Request, op_data, requir
 from refinfer.kernels.layout import BOOL, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.matmul import integer_matmul, sequential_matmul
-from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits, ratio_of_float_product
+from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits
 from refinfer.kernels.quantization import require_convolution_multiplier, require_zero_point
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -205,7 +205,7 @@ def quantized(node: Node, host: Host, requantize: Callable[[Sequence[float]], Re
         require_affine(tensor)
         require(first_scale(tensor) > 0, "scale 0", tensor)
     scale = host.numerics.scale_of_one
-    real = ratio_of_float_product(scale(lhs), scale(rhs), scale(y))
+    real = host.numerics.batch_matmul_multiplier(scale(lhs), scale(rhs), scale(y))
     return Params(
         lhs_offset=-first_zero_point(lhs),
         rhs_offset=-first_zero_point(rhs),

@@ -44,6 +44,8 @@ class Numerics:
     """Of MUL, PRELU and LEAKY_RELU: the product of two scales over a third."""
     fully_connected_multiplier: Callable[[float, float, float], float]
     """The same, of weights with one scale; weights with more are all multiplied in doubles."""
+    batch_matmul_multiplier: Callable[[float, float, float], float]
+    """The same, of both sides of BATCH_MATMUL [GetQuantizedConvolutionMultipler]."""
     softmax_multiplier: Callable[[float, float, float], float]
     """The same, of the scale and beta over the step of the table, in int16."""
     softmax_real: Callable[[float], Any]

@@ -152,7 +152,7 @@ def of_fully_connected(node: Node, numerics: Numerics) -> Parameters:
 
 def of_batch_matmul(node: Node, numerics: Numerics) -> Parameters:
     """The multiplier."""
-    return per_channel(input_at(node, 0), input_at(node, 1), output_at(node, 0), ratio_of_float_product)
+    return per_channel(input_at(node, 0), input_at(node, 1), output_at(node, 0), numerics.batch_matmul_multiplier)
 
 
 def of_sum(node: Node, numerics: Numerics) -> Parameters:

@@ -228,9 +228,17 @@ RECORDED_BUILDS = {
     "m4_ref": "Cortex-M4F, under QEMU",
     "m0_ref": "Cortex-M0+, under QEMU",
     "m4_ref_intenum": "Cortex-M4F with int-sized enums, under QEMU",
+    "m4_cmsis": "Cortex-M4F with CMSIS-NN (DSP), under QEMU",
+    "m33nodsp_cmsis": "CMSIS-NN in plain C (no DSP), under QEMU",
+    "m55_cmsis": "Cortex-M55 with CMSIS-NN (MVE), under QEMU",
+    "m55_cmsis_forsize": "the same, KERNELS_OPTIMIZED_FOR_SIZE",
     "x86_64_ref": "x86-64, plain build, on a host",
     "x86_32_ref": "i386, plain build, on a host",
 }
+
+
+TRACED = {"m4_ref", "m4_cmsis"}
+"""The builds whose every allocation was written down."""
 
 
 def scores_of(build: str, target: Target) -> Iterator[Score | str]:
@@ -243,7 +251,7 @@ def scores_of(build: str, target: Target) -> Iterator[Score | str]:
     )
     with_minimum = [(model, measured.minimum) for model, measured in found if measured.minimum is not None]
     yield score((smallest_arena(predict(model, target).arena, size)[0], size) for model, size in with_minimum)
-    traces = [(model, measured) for model, _ in found if build == "m4_ref" and (measured := model.trace(build))]
+    traces = [(model, measured) for model, _ in found if build in TRACED and (measured := model.trace(build))]
     yield score((trace(predict(model, target)), measured) for model, measured in traces) if traces else ""
 
 

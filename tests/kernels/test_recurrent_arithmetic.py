@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refinfer.kernels.fixedpoint import quantize_multiplier
 from refinfer.kernels.registry import DIALECTS
 from refinfer.machine import Machine
 from refinfer.schema import read_model
 from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
-from refinfer.testing import installed
+from refinfer.testing import TensorSpec, installed
 from tests.corpus import NO_CORPUS, CorpusModel, corpus
 from tests.kernels.bits import RUNTIMES, Array, Random, agree, assert_same, cases, ours, values
 from tests.kernels.recurrent_models import (
@@ -24,6 +25,7 @@ from tests.kernels.recurrent_models import (
     Bidirectional,
     Lstm,
     basic_lstm,
+    constant,
     float_input,
     random_activation,
     random_lstm,
@@ -79,6 +81,34 @@ def test_what_is_no_tanh_is_no_activation_to_tflm() -> None:
         )
 
     compare("tflm", make, 4)
+
+
+class Telling(Lstm):
+    """An int16 cell whose multipliers, of 16 bits, tell whether the scales have been multiplied in float or double."""
+
+    input_scale = 2.0**-15 / 1.1
+
+    def activation_tensor(self, *shape: int, is_variable: bool = False, scale: float = 0.0) -> TensorSpec:
+        return super().activation_tensor(*shape, is_variable=is_variable, scale=float(np.float32(self.input_scale)))
+
+    def matrix(self, rows: int, columns: int) -> TensorSpec:
+        weights = super().matrix(rows, columns)
+        first = np.float32(self.input_scale)
+        while True:
+            second = np.float32(2.0 ** self.rng.uniform(-8, -6))
+            in_float, in_double = float(first * second), float(first) * float(second)
+            if of_16_bits(in_float) != of_16_bits(in_double):
+                return constant(INT8, weights.data, float(second))
+
+
+def of_16_bits(product: float) -> int:
+    multiplier, _ = quantize_multiplier(product * 2**12)
+    return (multiplier + 2**15) >> 16
+
+
+@tflm
+def test_scales_are_multiplied_in_double_by_tflm() -> None:
+    compare("tflm", lambda random: of_lstm(Telling(random, INT16, INT8, inputs=9, cells=11, steps=6)), 3)
 
 
 @litert

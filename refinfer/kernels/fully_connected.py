@@ -195,7 +195,7 @@ class Params(NamedTuple):
 
 def fold_quantized(node: Node, host: Host) -> Product:
     """Sums in int32, brought to the output's scale."""
-    requantize = host.numerics.fully_connected_requantize(real_multipliers(node, host))
+    requantize = host.numerics.fully_connected_requantize(multipliers(node, product_ratio))
     return partial(multiply_quantized, quantized(node, requantize))
 
 
@@ -228,7 +228,7 @@ def fold_16x8(node: Node, host: Host) -> Product:
     require_symmetric_int16(node)
     if bias_type(node) == TensorType.INT32:
         return fold_quantized(node, host)
-    requantize = host.numerics.fully_connected_requantize_int16(real_multipliers(node, host))
+    requantize = host.numerics.fully_connected_requantize_int16(multipliers(node, product_ratio))
     return partial(multiply_quantized, quantized(node, requantize)._replace(keep=unchanged))
 
 
@@ -280,16 +280,6 @@ def require_clipping(activation: ActivationFunctionType) -> None:
     )
 
 
-def real_multipliers(node: Node, host: Host) -> list[float]:
-    """From the scale of the products to the output's, for each scale of the weights, as the runtime rounds it."""
-    return multipliers(node, host.numerics.fully_connected_multiplier)
-
-
-def convolution_multipliers(node: Node) -> list[float]:
-    """The same, as all runtimes round it for convolutions [kernel_util.cc: GetQuantizedConvolutionMultipler]."""
-    return multipliers(node, ratio_of_float_product)
-
-
 def multipliers(node: Node, of_one_scale: Callable[[float, float, float], float]) -> list[float]:
     """From the scale of the products to the output's, for each scale of the weights."""
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
@@ -301,6 +291,11 @@ def multipliers(node: Node, of_one_scale: Callable[[float, float, float], float]
         require_convolution_multiplier(x, weights, optional_input(node, BIAS), y)
         return [of_one_scale(first_scale(x), first_scale(weights), first_scale(y))]
     return [product_ratio(first_scale(x), scale, first_scale(y)) for scale in scales(weights)]
+
+
+def convolution_multipliers(node: Node) -> list[float]:
+    """The same, of one scale through a product of floats [kernel_util.cc: GetQuantizedConvolutionMultipler]."""
+    return multipliers(node, ratio_of_float_product)
 
 
 def require_scales(weights: Tensor) -> None:

@@ -42,8 +42,6 @@ class Numerics:
     """A scale as the number that ABS, DIV, RSQRT and HARD_SWISH compute real multipliers with."""
     product_multiplier: Callable[[float, float, float], float]
     """Of MUL, PRELU and LEAKY_RELU: the product of two scales over a third."""
-    fully_connected_multiplier: Callable[[float, float, float], float]
-    """The same, of weights with one scale; weights with more are all multiplied in doubles."""
     batch_matmul_multiplier: Callable[[float, float, float], float]
     """The same, of both sides of BATCH_MATMUL [GetQuantizedConvolutionMultipler]."""
     softmax_multiplier: Callable[[float, float, float], float]

@@ -146,8 +146,8 @@ def of_pool(node: Node, numerics: Numerics) -> Parameters:
 
 
 def of_fully_connected(node: Node, numerics: Numerics) -> Parameters:
-    """The multipliers, of the real number that the dialect computes."""
-    return per_channel(input_at(node, 0), input_at(node, 1), output_at(node, 0), numerics.fully_connected_multiplier)
+    """The multipliers."""
+    return per_channel(input_at(node, 0), input_at(node, 1), output_at(node, 0), product_ratio)
 
 
 def of_batch_matmul(node: Node, numerics: Numerics) -> Parameters:

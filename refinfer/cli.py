@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from refinfer.boards import Board
     from refinfer.kernels.compute import Array
     from refinfer.machine import Machine
-    from refinfer.schema.graph import Graph
+    from refinfer.schema.graph import Graph, Node
     from refinfer.terminal.text import Screen
 
 YES, NO, ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -142,8 +142,9 @@ def run(arguments: Namespace) -> int:
     labels = read_lines(arguments.labels) if arguments.labels else []
     check_output(arguments.output, arguments.force, len(graph.subgraphs[0].outputs))
     try:
+        machine = Machine(graph, dialect)
         given = read_inputs(graph, arguments.input, arguments.seed, Pixels(arguments.mean, arguments.std))
-        outputs, seconds = run_machine(Machine(graph, dialect), [each.array for each in given], arguments.repeat)
+        outputs, seconds = run_machine(machine, [each.array for each in given], arguments.repeat)
     except UnsupportedNode as refusal:
         if arguments.json:
             write_json(words.refused_to_dict(graph, dialect.name, str(refusal)))
@@ -186,10 +187,14 @@ def run_machine(machine: Machine, arrays: Sequence[Array], repeat: int) -> tuple
 
     from refinfer.terminal.progress import Progress
 
+    def watch(node: Node, inputs: object, outputs: object) -> None:
+        if node.subgraph == 0:  # what it calls, it may call any number of times
+            progress.step(node.name)
+
     machine.shapes(0, [array.shape for array in arrays])  # refuses inputs that do not go together
+    machine.watch = watch
     seconds = []
     with Progress(sys.stderr, repeat * len(machine.graph.subgraphs[0].nodes)) as progress:
-        machine.watch = lambda node, inputs, outputs: progress.step(node.name)
         for _ in range(repeat):
             start = perf_counter()
             outputs = machine.call(0, arrays)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import refinfer
 from refinfer.compare import CAUSES, Comparison, Gap, Side, diff, gap_between
 from refinfer.kernels.registry import DIALECTS
-from refinfer.machine import Machine
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, installed, one_op_model
 
@@ -29,7 +26,7 @@ def side(found: Comparison, name: str) -> Side:
 
 
 PARTING_SCALE, PARTING_ZERO_POINT = 0.04665727913379669, -37
-"""Of an int8 for which the sigmoid is a table in litert and fixed point in tflm, and one value of 256 comes out else."""
+"""Of an int8 of which one value in 256 has another sigmoid by litert's table than in tflm's fixed point."""
 
 EVERY_INT8 = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
 
@@ -134,5 +131,3 @@ def test_every_cause_is_one_that_the_registry_shows() -> None:
     in_numerics = {"FULLY_CONNECTED", "MUL", "PRELU", "LEAKY_RELU", "ABS", "DIV", "HARD_SWISH", "SOFTMAX"}
     for op in CAUSES:
         assert litert.computes[op] != tflm.computes[op] or op.name in in_numerics, op.name
-    numerics = {each.name for each in fields(litert.numerics)}
-    assert {name for name in numerics if getattr(litert.numerics, name) == getattr(tflm.numerics, name)} == set()

@@ -7,6 +7,7 @@ own, not one that it was handed. The official runtimes, where they are installed
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -294,6 +295,8 @@ def _official(
 
     if not installed(official.runtime):
         return Side(official.name, official.package, "", f"not installed: pip install {official.package}", {})
+    if not hasattr(os, "fork"):
+        return Side(official.name, official.package, "", "cannot be asked on this system, which has no fork", {})
     tensors = graph.subgraphs[0].inputs
     shapes = {i: x.shape for i, x in enumerate(runs[0]) if x.shape != tensors[i].shape} if runs else {}
     answer = referee(official.runtime).run(bytes(graph.file), *runs, **official.options, shapes=shapes)

@@ -101,8 +101,8 @@ def like_input(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
 def constant(tensor: Tensor | None) -> Array | None:
     """The value of a tensor that the file holds, in its shape, read-only; None if it holds none.
 
-    int4 comes unpacked, a byte an element, and what is sparse comes whole. Raises Refusal for a type that has no array,
-    and for sparse values that do not fit their indices.
+    int4 and int2 come unpacked, a byte an element, and what is sparse comes whole. Raises Refusal for a type that has
+    no array, and for sparse values that do not fit their indices.
     """
     if tensor is None or tensor.data is None:
         return None
@@ -111,29 +111,31 @@ def constant(tensor: Tensor | None) -> Array | None:
         require(tensor.type in SPARSE_TYPES, f"sparse {tensor.type.name} is not supported", tensor)
         stored = np.frombuffer(tensor.data, dtype_of(tensor.type))
         return dense(stored, tensor.table.sparsity, tensor.shape)
-    if tensor.type == TensorType.INT4:
-        return unpack_int4(np.frombuffer(tensor.data, np.uint8), tensor.elements).reshape(tensor.shape)
+    if tensor.type in PACKED_BITS:
+        packed = np.frombuffer(tensor.data, np.uint8)
+        return unpack(packed, PACKED_BITS[tensor.type], tensor.elements).reshape(tensor.shape)
     return np.frombuffer(tensor.data, dtype_of(tensor.type)).reshape(tensor.shape)
 
 
-def unpack_int4(packed: Array, elements: int) -> Array:
-    """Two values a byte, the lower half first, each two's complement."""
-    low = (packed << 4).astype(np.int8) >> 4
-    high = packed.astype(np.int8) >> 4
-    return np.stack((low, high), axis=-1).reshape(-1)[:elements]
+def unpack(packed: Array, bits: int, elements: int) -> Array:
+    """Several values a byte, the lowest bits first, each two's complement."""
+    values = [(packed << (8 - bits - first)).astype(np.int8) >> (8 - bits) for first in range(0, 8, bits)]
+    return np.stack(values, axis=-1).reshape(-1)[:elements]
 
 
 def dtype_of(type: TensorType) -> np.dtype[Any]:
-    """The numpy type of a tensor type; int4 is held in int8, resource handles in int32."""
+    """The numpy type of a tensor type; int4 and int2 are held in int8, resource handles in int32."""
     return np.dtype(DTYPES[type])
 
 
+PACKED_BITS = {TensorType.INT2: 2, TensorType.INT4: 4}
 SPARSE_TYPES = (TensorType.FLOAT32, TensorType.FLOAT16, TensorType.INT8)  # [densify.cc: Eval]
 
 DTYPES = {
     TensorType.FLOAT32: "float32",
     TensorType.FLOAT16: "float16",
     TensorType.FLOAT64: "float64",
+    TensorType.INT2: "int8",
     TensorType.INT4: "int8",
     TensorType.INT8: "int8",
     TensorType.INT16: "int16",

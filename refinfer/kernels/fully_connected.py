@@ -31,7 +31,7 @@ from refinfer.kernels.common import (
     require_type,
     switch_on_input,
 )
-from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
+from refinfer.kernels.compute import PACKED_BITS, Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.fixedpoint import clamp, wrap_int32
 from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, op_data, require, temps
@@ -200,10 +200,10 @@ def fold_quantized(node: Node, host: Host) -> Product:
 
 
 def fold_int8(node: Node, host: Host) -> Product:
-    """int8 with int8 or int4 weights; sparse weights are requantized in fixed point whoever computes them."""
+    """int8 with int8, int4 or int2 weights; sparse weights are requantized in fixed point whoever computes them."""
     weights = input_at(node, FILTER)
     require_type(output_at(node, 0), TensorType.INT8)
-    if weights.type == TensorType.INT4:
+    if weights.type in PACKED_BITS:
         require_zero_point(weights, 0)
     if weights.table.sparsity is None:
         return fold_quantized(node, host)
@@ -224,7 +224,7 @@ def fold_uint8(node: Node, host: Host) -> Product:
 
 
 def fold_16x8(node: Node, host: Host) -> Product:
-    """int16 with int8 or int4 weights: sums as wide as the bias, which decides about the rounding too."""
+    """int16 with int8, int4 or int2 weights: sums as wide as the bias, which decides about the rounding too."""
     require_symmetric_int16(node)
     if bias_type(node) == TensorType.INT32:
         return fold_quantized(node, host)
@@ -351,7 +351,7 @@ def fold_hybrid(node: Node, host: Host) -> Product:
     require_type(output_at(node, 0), TensorType.FLOAT32)
     require_affine(weights)
     require_scales(weights)
-    if weights.type == TensorType.INT4:
+    if weights.type in PACKED_BITS:
         require_zero_point(weights, 0)
     if weights.table.sparsity is not None:
         require_blocks_of_16(weights)
@@ -431,10 +431,16 @@ FOLDS: dict[TensorType, dict[TensorType, Callable[[Node, Host], Product]]] = {  
         TensorType.UINT8: fold_hybrid,  # an old name for int8
         TensorType.INT8: fold_hybrid,
         TensorType.INT4: fold_hybrid,
+        TensorType.INT2: fold_hybrid,
     },
     TensorType.UINT8: {TensorType.UINT8: fold_uint8},
-    TensorType.INT8: {TensorType.INT8: fold_int8, TensorType.INT4: fold_int8},
-    TensorType.INT16: {TensorType.INT8: fold_16x8, TensorType.INT4: fold_16x8, TensorType.INT16: fold_16x16},
+    TensorType.INT8: {TensorType.INT8: fold_int8, TensorType.INT4: fold_int8, TensorType.INT2: fold_int8},
+    TensorType.INT16: {
+        TensorType.INT8: fold_16x8,
+        TensorType.INT4: fold_16x8,
+        TensorType.INT2: fold_16x8,
+        TensorType.INT16: fold_16x16,
+    },
 }
 BIAS_OF = {
     TensorType.FLOAT32: (TensorType.FLOAT32,),

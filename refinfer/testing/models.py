@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from refinfer.kernels.compute import dtype_of
+from refinfer.kernels.compute import PACKED_BITS, dtype_of
 from refinfer.kernels.lazy import np
 from refinfer.schema import tables
 from refinfer.schema.enums import BuiltinOperator, TensorType
@@ -28,7 +28,7 @@ NAMES_END = 127  # codes from here on do not fit the deprecated field, which the
 class TensorSpec:
     """A tensor of a model to be built.
 
-    `data` makes it a constant (its dtype must be that of `type`; int4 is given a byte a value). `scale` and
+    `data` makes it a constant (its dtype must be that of `type`; int4 and int2 are given a byte a value). `scale` and
     `zero_point` quantize it, along `axis` if there are several. With `sparsity` the data are the stored values alone.
     The name may be left empty.
     """
@@ -178,10 +178,12 @@ def _options(options: Table | None) -> dict[str, Any]:
 
 
 def _packed(spec: TensorSpec) -> bytes:
-    """The bytes of a constant; int4 two to a byte, the first in the lower half."""
+    """The bytes of a constant; int4 two to a byte and int2 four, the first in the lowest bits."""
     assert spec.data is not None
     values = np.ascontiguousarray(spec.data, dtype_of(spec.type)).reshape(-1)
-    if spec.type != TensorType.INT4:
+    if spec.type not in PACKED_BITS:
         return values.tobytes()
-    nibbles = np.append(values, np.zeros(len(values) % 2, np.int8)).astype(np.uint8) & 15
-    return (nibbles[0::2] | nibbles[1::2] << 4).astype(np.uint8).tobytes()
+    bits = PACKED_BITS[spec.type]
+    whole = np.append(values, np.zeros(-len(values) % (8 // bits), np.int8)).astype(np.uint8) & (2**bits - 1)
+    shifted = whole.reshape(-1, 8 // bits) << np.arange(0, 8, bits, dtype=np.uint8)
+    return shifted.sum(axis=1, dtype=np.uint8).tobytes()

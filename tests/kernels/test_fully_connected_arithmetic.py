@@ -19,9 +19,10 @@ from refinfer.testing import TensorSpec, one_op_model
 from tests.kernels.bits import RUNTIMES, Array, Random, agree, cases, ours, scale, zero_point
 from tests.kernels.sparse import blocks, csr
 
-FLOAT32, UINT8, INT4, INT8 = TensorType.FLOAT32, TensorType.UINT8, TensorType.INT4, TensorType.INT8
+FLOAT32, UINT8, INT8 = TensorType.FLOAT32, TensorType.UINT8, TensorType.INT8
+INT2, INT4 = TensorType.INT2, TensorType.INT4
 INT16, INT32, INT64 = TensorType.INT16, TensorType.INT32, TensorType.INT64
-VERSION = 12
+VERSION = 14
 CLIPPING = (
     ActivationFunctionType.NONE,
     ActivationFunctionType.RELU,
@@ -78,7 +79,7 @@ def weights_of(random: Random, of: Layer, units: int, depth: int) -> tuple[Tenso
     if of.weights == FLOAT32:
         values = random.normal(0, 1, (units, depth)).astype(np.float32)
         return TensorSpec(FLOAT32, (units, depth), data=values), values
-    low, high = {UINT8: (0, 256), INT4: (-7, 8), INT8: (-127, 128), INT16: (-32767, 32768)}[of.weights]
+    low, high = {UINT8: (0, 256), INT2: (-2, 2), INT4: (-8, 8), INT8: (-127, 128), INT16: (-32767, 32768)}[of.weights]
     values = random.integers(low, high, (units, depth)).astype(dtype_of(of.weights))
     if is_hybrid(of) and of.weights == UINT8:
         values[values == 128] = 127
@@ -117,6 +118,7 @@ LAYERS = {
     "int8-channels": Layer(INT8, INT8, INT8, INT32, several_scales=True),
     "int4": Layer(INT8, INT4, INT8, INT32),
     "int4-channels": Layer(INT8, INT4, INT8, INT32, several_scales=True),
+    "int2": Layer(INT8, INT2, INT8, INT32),
     "int16": Layer(INT16, INT8, INT16, INT64),
     "int16-channels": Layer(INT16, INT8, INT16, INT64, several_scales=True),
     "int16-no-bias": Layer(INT16, INT8, INT16, None),
@@ -125,6 +127,7 @@ LAYERS = {
     "int16-no-bias-but-32": Layer(INT16, INT8, INT16, None, wide=INT32),
     "int16-bias64": Layer(INT16, INT8, INT16, INT64, wide=INT64),
     "int16-int4": Layer(INT16, INT4, INT16, INT64),
+    "int16-int2-channels": Layer(INT16, INT2, INT16, INT64, several_scales=True),
     "int16-int16": Layer(INT16, INT16, INT16, INT64, wide=INT64),
     "int16-int16-channels": Layer(INT16, INT16, INT16, INT32, several_scales=True, wide=INT32),
     "uint8": Layer(UINT8, UINT8, UINT8, INT32),
@@ -134,6 +137,7 @@ LAYERS = {
     "hybrid-asymmetric": Layer(FLOAT32, INT8, FLOAT32, FLOAT32, asymmetric=True),
     "hybrid-asymmetric-channels": Layer(FLOAT32, INT8, FLOAT32, FLOAT32, several_scales=True, asymmetric=True),
     "hybrid-int4": Layer(FLOAT32, INT4, FLOAT32, FLOAT32),
+    "hybrid-int2-channels": Layer(FLOAT32, INT2, FLOAT32, FLOAT32, several_scales=True),
     "hybrid-uint8": Layer(FLOAT32, UINT8, FLOAT32, FLOAT32),
 }
 

@@ -1,8 +1,10 @@
 """The Fourier transforms of kissfft, in integers of 16 and 32 bits and in float32: step by step, with every rounding.
 
 A transform of real numbers is one of half as many complex ones, whose spectrum is then taken apart. That one goes by
-radices: 4 as long as it can, then 2, 3, 5 and so on. Integers are divided by the radix before every step, so that the
-spectrum is that of the mean. Source: kissfft v130, kiss_fft.c, _kiss_fft_guts.h and tools/kiss_fftr.c.
+radices: 4 as long as it can, then 2, 3 and 5. Integers are divided by the radix before every step, so that the spectrum
+is that of the mean. Source: kissfft v130, kiss_fft.c, _kiss_fft_guts.h and tools/kiss_fftr.c.
+
+Other radices need memory that TFLM does not have: it crashes on them, and so on a transform of two reals.
 
 Complex numbers are pairs of arrays, real and imaginary. Their last axis is that of the transform.
 """
@@ -15,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.kernels.fixedpoint import wrap_int32
+from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.schema.enums import TensorType
 
@@ -141,6 +144,13 @@ def transform(n: Numbers, x: Complex, sign: int) -> Complex:
     return transform_parts(n, x, radices(length), turns, sign)
 
 
+def require_length(length: int) -> None:
+    """Refuse a number of reals that does not fall into radices that there is a butterfly for."""
+    found = radices(length // 2)
+    known = all(radix in BUTTERFLIES for radix in found)
+    require(known, f"a transform of {length // 2} complex numbers, of radices {found}; they may be 2, 3, 4 and 5")
+
+
 def radices(length: int) -> list[int]:
     """4 as often as it divides the length, then 2, 3, 5, 7, … [kiss_fft.c: kf_factor]"""
     found: list[int] = []
@@ -163,21 +173,8 @@ def transform_parts(n: Numbers, x: Complex, rest: list[int], turns: Complex, sig
         parts = transform_parts(n, parts, rest[1:], turns, sign)
     re, im = each(lambda part: n.by(part, radix), parts)
     f = [(re[..., q, :], im[..., q, :]) for q in range(radix)]
-    y = BUTTERFLIES.get(radix, butterfly)(n, f, turns, len(turns[0]) // length, sign)
+    y = BUTTERFLIES[radix](n, f, turns, len(turns[0]) // length, sign)
     return np.concatenate([re for re, _ in y], -1), np.concatenate([im for _, im in y], -1)
-
-
-def butterfly(n: Numbers, f: list[Complex], turns: Complex, stride: int, sign: int) -> list[Complex]:
-    """y[k] = f[0] + the sum over q of f[q] * turn**(q * k) [kf_bfly_generic]"""
-    m, total = f[0][0].shape[-1], len(turns[0])
-    y = []
-    for block in range(len(f)):
-        k = np.arange(block * m, (block + 1) * m)
-        result = f[0]
-        for q in range(1, len(f)):
-            result = add(n, result, multiply(n, f[q], at(turns, stride * k * q % total)))
-        y.append(result)
-    return y
 
 
 def turned(n: Numbers, f: list[Complex], turns: Complex, stride: int) -> list[Complex]:

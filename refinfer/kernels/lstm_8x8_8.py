@@ -164,6 +164,7 @@ def to_8_bits(acc: Array, multiplier: Multiplier, zero_point: int) -> Array:
 def normalize(x: Array, gate: Gate[Array], norm_scale: float) -> Array:
     """(x - mean) / deviation * coefficients * scale + bias, in float32, rounded to 16 bits with 12 of fraction.
 
+    Of values that are all equal, the variance may come out below 0; the results, bias and all, are 0 then.
     [PortableApplyLayerNormFloat]
     """
     assert gate.norm is not None
@@ -173,10 +174,12 @@ def normalize(x: Array, gate: Gate[Array], norm_scale: float) -> Array:
     ones, size = np.ones((x.shape[1], 1), np.float32), np.float32(x.shape[1])
     mean = sequential_matmul(values, ones) / size
     variance = sequential_matmul(values * values, ones) / size - mean * mean
-    inverse = one / np.sqrt(np.where(variance == 0, np.float32(NORMALIZATION_FLOOR), variance))
+    with np.errstate(invalid="ignore"):
+        inverse = one / np.sqrt(np.where(variance == 0, np.float32(NORMALIZATION_FLOOR), variance))
     weighted = (values - mean) * inverse * gate.norm.astype(np.float32) * scale
     shifted = weighted + gate.bias.astype(np.float32) * (np.float32(2.0**-10) * scale)
-    return saturate16(round_away(shifted * np.float32(4096)).astype(np.int64))
+    rounded = np.nan_to_num(round_away(shifted * np.float32(4096)))
+    return np.clip(rounded, -(2**15), 2**15 - 1).astype(np.int64)
 
 
 def sigmoid(x: Array) -> Array:

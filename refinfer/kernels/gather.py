@@ -29,7 +29,7 @@ from refinfer.kernels.common import (
     type_size,
     writable_dims,
 )
-from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
+from refinfer.kernels.compute import PACKED_BITS, Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Kernel, Persistent, Request, require, temps
 from refinfer.kernels.layout import FLOAT, INT32, SIZE_T, Build, struct
 from refinfer.kernels.lazy import np
@@ -203,7 +203,7 @@ def fold_embedding_lookup(node: Node, host: Host) -> Evaluate:
         return lambda lookup, value: (looked_up(lookup, value),)
     require_type(value, *QUANTIZED_LOOKUP_TYPES)
     require_type(y, TensorType.FLOAT32, TensorType.FLOAT16)
-    require(value.type != TensorType.INT4 or prod(value.shape[1:]) % 2 == 0, "rows that share a byte", value)
+    require(prod(value.shape[1:]) * PACKED_BITS.get(value.type, 8) % 8 == 0, "rows that share a byte", value)
     factors = row_scales(value)
     dtype = dtype_of(y.type)
 
@@ -321,8 +321,16 @@ SPARSE_LOOKUP_INPUTS = (  # type and rank of ids, indices, dense shape and weigh
     (TensorType.INT32, 1),
     (TensorType.FLOAT32, 1),
 )
-QUANTIZED_LOOKUP_TYPES = (TensorType.UINT8, TensorType.INT8, TensorType.INT4)
-LOOKUP_TYPES = (*GATHERED, TensorType.INT4, TensorType.UINT16, TensorType.UINT32, TensorType.UINT64, TensorType.FLOAT64)
+QUANTIZED_LOOKUP_TYPES = (TensorType.UINT8, TensorType.INT8, TensorType.INT4, TensorType.INT2)
+LOOKUP_TYPES = (
+    *GATHERED,
+    TensorType.INT4,
+    TensorType.INT2,
+    TensorType.UINT16,
+    TensorType.UINT32,
+    TensorType.UINT64,
+    TensorType.FLOAT64,
+)
 
 COMPUTE_GATHER = Compute(fold=fold_gather, shape=shape_of_gather, types=GATHERED | {TensorType.INT4}, version=8)
 COMPUTE_GATHER_ND = Compute(fold=fold_gather_nd, shape=shape_of_gather_nd, types=GATHERED, version=6)

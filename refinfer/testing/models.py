@@ -186,4 +186,4 @@ def _packed(spec: TensorSpec) -> bytes:
     bits = PACKED_BITS[spec.type]
     whole = np.append(values, np.zeros(-len(values) % (8 // bits), np.int8)).astype(np.uint8) & (2**bits - 1)
     shifted = whole.reshape(-1, 8 // bits) << np.arange(0, 8, bits, dtype=np.uint8)
-    return shifted.sum(axis=1, dtype=np.uint8).tobytes()
+    return bytes(shifted.sum(axis=1, dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""EMBEDDING_LOOKUP_SPARSE computes the bits of LiteRT."""
+"""EMBEDDING_LOOKUP_SPARSE, and EMBEDDING_LOOKUP of values of a few bits, compute the bits of LiteRT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from refinfer.schema.enums import BuiltinOperator, CombinerType, TensorType
 from refinfer.schema.options import EmbeddingLookupSparseOptions
 from refinfer.testing import TensorSpec, one_op_model
-from tests.kernels.bits import RUNTIMES, Array, Random, agree, cases
+from tests.kernels.bits import RUNTIMES, Array, Random, agree, cases, scale
 
 FLOAT32, INT32 = TensorType.FLOAT32, TensorType.INT32
 
@@ -61,3 +61,18 @@ def test_sparse_lookups_have_the_same_bits(runtime: str, combiner: CombinerType)
 def test_what_does_not_fit_is_refused_alike(runtime: str, changes: dict[str, Array]) -> None:
     model, inputs = lookup(np.random.default_rng(2), CombinerType.SUM, **changes)
     assert agree(runtime, model, inputs) == 0
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES[:1])
+@pytest.mark.parametrize("table_type", [TensorType.INT2, TensorType.INT4])
+@pytest.mark.parametrize("type", [FLOAT32, TensorType.FLOAT16])
+def test_tables_of_a_few_bits_have_the_same_bits(runtime: str, table_type: TensorType, type: TensorType) -> None:
+    random = np.random.default_rng(3)
+    for number in cases(6):
+        rows, columns, count = int(random.integers(1, 8)), 4 * int(random.integers(1, 5)), int(random.integers(1, 8))
+        scales = [scale(random) for _ in range(random.choice([1, rows]))]
+        numbers = random.integers(-2, 2, (rows, columns)).astype(np.int8)
+        table = TensorSpec(table_type, (rows, columns), scales, [0] * len(scales), data=numbers)
+        inputs, y = [TensorSpec(INT32, (count,)), table], TensorSpec(type, (count, columns))
+        model = one_op_model(BuiltinOperator.EMBEDDING_LOOKUP, inputs, [y], version=5)
+        agree(runtime, model, [random.integers(0, rows, count).astype(np.int32)], case=number)

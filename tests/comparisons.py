@@ -14,7 +14,7 @@ from tests.corpus import CorpusModel, Trace
 from tests.referees.tflm import Allocations, Category, round_up_16
 
 WHEEL = TARGETS["x86-64-wheel"]
-WASM32_RECORDED = replace(TARGETS["wasm32"], recording=True, resource_variables=100)
+WASM32_RECORDED = TARGETS["wasm32-mcufit"]
 
 M55 = TARGETS["cortex-m55+cmsis-nn"]
 TARGETS_OF: dict[str, tuple[Target, ...]] = {

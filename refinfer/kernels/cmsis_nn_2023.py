@@ -131,7 +131,6 @@ def depthwise(w: Window, build: Build) -> int:
 def refuse_lstm(node: Node, build: Build) -> Iterator[Request]:
     """It was another kernel, and is not modelled."""
     raise Refusal("refinfer does not know what the LSTM of TFLM before 2023-02 takes")
-    yield from ()
 
 
 CMSIS_NN_2023: dict[BuiltinOperator, Kernel] = {

@@ -6,7 +6,7 @@ the sizes that work, `targets.py` lists the builds, `report.py` is what comes ou
 
 from refinfer.simulator.refused import Refused
 from refinfer.simulator.report import Report
-from refinfer.simulator.simulate import find_target, simulate
-from refinfer.simulator.targets import TARGETS, Target
+from refinfer.simulator.simulate import simulate
+from refinfer.simulator.targets import TARGETS, Target, find_target, target_from_toml
 
-__all__ = ["TARGETS", "Refused", "Report", "Target", "find_target", "simulate"]
+__all__ = ["TARGETS", "Refused", "Report", "Target", "find_target", "simulate", "target_from_toml"]

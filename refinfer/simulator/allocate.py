@@ -140,14 +140,14 @@ def construction(graph: Graph, target: Target) -> Iterator[Move]:
 
 
 def resource_variables(graph: Graph, target: Target) -> int:
-    """How many resource variables the program makes room for; raises Refused if the model has more."""
+    """How many resource variables the program makes room for here; raises Refused if the model has more."""
     handles = (node for node in graph.nodes if node.op == BuiltinOperator.VAR_HANDLE)
     needed = len({options_of(node, VarHandleOptions).shared_name for node in handles})
     if target.resource_variables is None:
-        return needed
+        return 0 if target.variables_elsewhere else needed
     if needed > target.resource_variables:
         raise Refused("prepare", f"{needed} resource variables, but the program has {target.resource_variables}")
-    return target.resource_variables
+    return 0 if target.variables_elsewhere else target.resource_variables
 
 
 def start_of_model(graph: Graph, build: Build) -> Iterator[Move]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from refinfer.schema.errors import UsageError
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator.allocate import VARIABLES, Allocated, allocate, refused_by_invoke
@@ -12,7 +11,7 @@ from refinfer.simulator.arena import Move, Section, smallest_passing, smallest_s
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.planner import live_bytes
 from refinfer.simulator.report import Allocation, Arena, Category, Peak, Report, Step
-from refinfer.simulator.targets import TARGETS, Target
+from refinfer.simulator.targets import Target, find_target
 
 
 def simulate(model: Source | Graph, target: str | Target = "cortex-m4") -> Report:
@@ -39,13 +38,6 @@ def simulate(model: Source | Graph, target: str | Target = "cortex-m4") -> Repor
         lower_bound=max(live, default=0),
         refusal=refused_by_invoke(graph, target.build) or allocated.misread,
     )
-
-
-def find_target(name: str) -> Target:
-    """The target of that name; raises UsageError, which tells the names, if there is none."""
-    if name not in TARGETS:
-        raise UsageError(f"unknown target {name!r}; the targets are {', '.join(TARGETS)}")
-    return TARGETS[name]
 
 
 def _arena(moves: Sequence[Move]) -> Arena:

@@ -115,6 +115,9 @@ def targets_lines(targets: Iterable[Target], screen: Screen) -> Iterator[str]:
         yield screen.paint(target.name, BOLD)
         yield from wrapped(target.summary, screen, "  ")
         yield from wrapped(f"TFLM {target.tflm}", screen, "  ")
+        if target.releases:
+            releases = f"{target.kernels} {', '.join(target.releases)}: append one as @{list(target.releases)[-1]}"
+            yield from wrapped(releases, screen, "  ")
         yield from painted(f"verified against {target.verified}", screen, DIM, indent="  ")
 
 

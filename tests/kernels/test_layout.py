@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import refinfer.kernels
+from refinfer.kernels.changes import older_than
 from refinfer.kernels.common import USE_TFLM_COMPRESSION
 from refinfer.kernels.layout import (
     BOOL,
@@ -41,6 +42,10 @@ from refinfer.kernels.layout import (
 
 LP64, ILP32, ARM_EABI, I386 = Abi(8, 4), Abi(4, 4), Abi(4, 1), Abi(4, 4, align64=4)
 COMPRESSION = frozenset({USE_TFLM_COMPRESSION})
+DATES = (
+    *("2023-01-01", "2023-03-15", "2023-07-01", "2024-01-01", "2024-07-01"),
+    *("2025-01-15", "2025-07-01", "2026-01-01"),
+)
 BUILDS = {
     "lp64": Build(LP64),
     "lp64+compression": Build(LP64, COMPRESSION),
@@ -49,6 +54,8 @@ BUILDS = {
     "arm_eabi": Build(ARM_EABI),
     "arm_eabi+compression": Build(ARM_EABI, COMPRESSION),
     "i386": Build(I386),
+    "arduino": Build(ARM_EABI, older_than("2023-01-13")),
+    **{f"ilp32 {date}": Build(ILP32, older_than(date)) for date in DATES},
 }
 RECORDED: dict[str, dict[str, list[int]]] = json.loads(
     Path(__file__).parents[1].joinpath("data", "struct_sizes.json").read_text()

@@ -242,7 +242,8 @@ def targets(arguments: Namespace) -> int:
     from refinfer.terminal.boards import targets_lines
 
     if arguments.json:
-        write_json({"schema": 1, "targets": [target_to_dict(target) for target in TARGETS.values()]})
+        rows = [{**target_to_dict(target), "releases": list(target.releases)} for target in TARGETS.values()]
+        write_json({"schema": 1, "targets": rows})
     else:
         write(targets_lines(TARGETS.values(), screen()))
     return YES

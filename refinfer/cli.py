@@ -18,9 +18,11 @@ from refinfer.schema.errors import FormatError, GraphError, RefinferError, Unsup
 
 if TYPE_CHECKING:
     from refinfer.boards import Board
+    from refinfer.growth import Account
     from refinfer.kernels.compute import Array
     from refinfer.machine import Machine
     from refinfer.schema.graph import Graph, Node
+    from refinfer.simulator.targets import Target
     from refinfer.terminal.text import Screen
 
 YES, NO, ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -94,12 +96,15 @@ def fit(arguments: Namespace) -> int:
 
 
 def memory(arguments: Namespace) -> int:
-    """`refinfer memory`."""
+    """`refinfer memory`: NO if TFLM does not run the model, or if its arena is larger than it may be."""
+    from refinfer.boards import parse_size
     from refinfer.simulator import Refused, find_target, simulate
     from refinfer.terminal import memory as words
 
     target = find_target(arguments.target)
-    graph = load(arguments.model)
+    most = None if arguments.fail_above is None else parse_size(arguments.fail_above)
+    before = account_before(arguments, target)
+    graph = load(arguments.newer or arguments.model)
     try:
         report = simulate(graph, target)
     except Refused as refusal:
@@ -108,13 +113,46 @@ def memory(arguments: Namespace) -> int:
         else:
             write(words.refused_lines(graph, target, refusal, screen()))
         return NO
-    if arguments.json:
+    if before is not None:
+        write_growth(before, report.to_dict(), arguments.json)
+    elif arguments.json:
         write_json(report.to_dict())
     elif arguments.csv:
         write_csv(words.memory_csv(report, arguments.csv))
     else:
         write(words.memory_lines(report, arguments.all, screen()))
+    if most is not None and report.arena.minimum > most:
+        complain(f"{graph.name}: the arena takes {report.arena.minimum:,} bytes; it may take {most:,} (--fail-above)")
+        return NO
     return YES if report.refusal is None else NO
+
+
+def account_before(arguments: Namespace, target: Target) -> Account | None:
+    """What `refinfer memory` is to compare with: a file that was kept, or the older of two models."""
+    from refinfer.growth import read_account
+    from refinfer.simulator import Refused, simulate
+
+    if arguments.newer is None and arguments.baseline is None:
+        return None
+    if arguments.newer is not None and arguments.baseline is not None:
+        raise UsageError("compare with what? an older MODEL or a --baseline, and only one of them")
+    if arguments.csv:
+        raise UsageError("--csv prints the lists of one account; a comparison has --json")
+    if arguments.baseline is not None:
+        return read_account(arguments.baseline)
+    try:
+        return simulate(load(arguments.model), target).to_dict()
+    except Refused as refusal:
+        raise UsageError(f"{arguments.model}: there is nothing to compare with, TFLM refuses it: {refusal}") from None
+
+
+def write_growth(before: Account, after: Account, as_json: bool) -> None:
+    """What grew from one account to the other."""
+    from refinfer.growth import compare
+    from refinfer.terminal.growth import growth_lines
+
+    growth = compare(before, after)
+    write_json(growth.to_dict()) if as_json else write(growth_lines(growth, screen()))
 
 
 def inspect(arguments: Namespace) -> int:
@@ -425,6 +463,9 @@ COMMANDS = {
         "where does every byte of the arena go?",
         [
             MODEL,
+            _option("newer", metavar="NEWER", nargs="?", help="a newer version of it: tell what grew"),
+            _option("--baseline", metavar="FILE", help="tell what grew since --json wrote this file"),
+            _option("--fail-above", metavar="SIZE", help="exit with 1 if the arena is larger: 120K"),
             _option("--target", metavar="NAME", default=DEFAULT_TARGET, help="a build of TFLM (default: %(default)s)"),
             ALL,
             JSON,

@@ -652,7 +652,7 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
 @pytest.mark.parametrize(
     ("command", "runs", "names"),
     [
-        ("memory", [[CONV], [STREAM], [HYBRID]], {"categories"}),
+        ("memory", [[CONV], [STREAM], [HYBRID], [CONV, STREAM]], {"categories"}),
         (
             "fit",
             [

@@ -48,19 +48,19 @@ def detection(random: Random, runtime: str) -> tuple[bytes, list[Array], dict[st
     written = bytes(flexbuffers.Dumps(options))
     model = one_op_model("TFLite_Detection_PostProcess", [boxes, scores, anchor], outputs, custom_options=written)
     if quantized:
-        codes, given = random.integers(0, 256, boxes.shape), random.integers(0, 20, scores.shape)
-        return model, [codes.astype(np.uint8), given.astype(np.uint8)], options
-    codes, given = random.normal(0, 2, boxes.shape), random.integers(0, 12, scores.shape) / 12
-    return model, [codes.astype(np.float32), given.astype(np.float32)], options
+        codes = [random.integers(0, most, x.shape).astype(np.uint8) for most, x in ((256, boxes), (20, scores))]
+        return model, codes, options
+    encoded, given = random.normal(0, 2, boxes.shape), random.integers(0, 12, scores.shape) / 12
+    return model, [encoded.astype(np.float32), given.astype(np.float32)], options
 
 
 def rows_that_are_written(options: dict[str, Any], boxes: int, rows: int) -> Array:
     """The others are left as they were."""
     row: Array = np.arange(rows)
     columns = options["max_classes_per_detection"]
-    if options["use_regular_nms"]:
-        return row < options["max_detections"]
-    return (row < boxes * columns) & (row % columns < options["num_classes"])
+    by_class: Array = row < options["max_detections"]
+    by_box: Array = (row < boxes * columns) & (row % columns < options["num_classes"])
+    return by_class if options["use_regular_nms"] else by_box
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -58,6 +58,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "models" / "digits_conv_int8.tflite", folder / "model.tflite")
     (own_board,) = re.findall(r"^```toml\n(.+?)^```$", TEXTS["docs/boards.md"], re.MULTILINE | re.DOTALL)
     (folder / "node.toml").write_text(own_board, encoding="utf-8")
+    (own_target,) = re.findall(r"^```toml\n(.+?)^```$", TEXTS["docs/targets.md"], re.MULTILINE | re.DOTALL)
+    (folder / "mine.toml").write_text(own_target, encoding="utf-8")
     return folder
 
 

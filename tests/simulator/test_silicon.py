@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -81,3 +82,17 @@ def test_of_the_releases_only_1_2_1_and_1_2_2_agree_with_the_log(release: str, m
     (log,) = (each for each in SILICON["logs"] if each["model"] == "okay_nabu")
     target = replace(find_target(f"esp32s3+esp-nn@{release}"), variables_elsewhere=True)
     assert refinfer.simulate(model_at_hand("okay_nabu"), target).arena.head == log["requested"] + more
+
+
+PAGE = Path(__file__).parents[2].joinpath("docs", "targets.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_what_was_recorded() -> None:
+    rows = re.findall(r"^\| (\w+) \| ([\d,]+) \| ([\d,]+) (?:\| ([\d,]+) )?\|", PAGE, re.MULTILINE)
+    shown = {name: [int(cell.replace(",", "")) for cell in cells if cell] for name, *cells in rows}
+    expected: dict[str, list[int]] = {}
+    for each in SILICON["arenas"]:
+        expected.setdefault(each["model"], []).append(each["used"])
+    for log in SILICON["logs"]:
+        expected[log["model"]] = [log["arena"], log["requested"], log["available"]]
+    assert shown == expected

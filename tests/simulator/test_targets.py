@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 import refinfer
+from refinfer.kernels.changes import CHANGES
 from refinfer.kernels.esp_nn_sizes import RELEASES
 from refinfer.kernels.layout import Abi, Build
 from refinfer.kernels.registry import LIBRARIES
@@ -14,7 +16,8 @@ from refinfer.schema.errors import UsageError
 from refinfer.simulator import TARGETS, Target, find_target, target_from_toml
 from refinfer.simulator.structs import MICRO_RESOURCE_VARIABLE, NODE_AND_REGISTRATION, TENSOR
 
-MODELS = Path(__file__).parents[2] / "models"
+ROOT = Path(__file__).parents[2]
+PAGE, MODELS = ROOT.joinpath("docs", "targets.md").read_text(encoding="utf-8"), ROOT / "models"
 DENSE, MOBILE, STREAM = (MODELS / f"digits_{name}_int8.tflite" for name in ("dense", "mobile", "stream"))
 
 
@@ -112,6 +115,22 @@ def test_a_user_describes_a_build_of_ones_own(tmp_path: Path) -> None:
     later = {"before FULLY_CONNECTED had scales per channel", "before sums had their counters in the arena"}
     assert target.defines == base.defines - {"TF_LITE_STATIC_MEMORY"} | {"USE_TFLM_COMPRESSION"} | later
     assert target.build == Build(Abi(4, 4, 8), target.defines, {"TfLiteConvParams": (40, 8)}, "cmsis-nn")
+
+
+def test_the_example_of_the_page_is_a_target(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```toml\n(.+?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    target = target_from_toml(written(tmp_path, example))
+    assert (target.name, target.variables_elsewhere) == ("our firmware", True)
+
+
+def test_the_page_has_every_target_change_and_release() -> None:
+    (table,) = re.findall(r"^\| target \|.+?\n\n", PAGE, re.DOTALL | re.MULTILINE)
+    names = [name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+    assert sorted(names) == sorted(TARGETS)
+    for date in CHANGES.values():
+        assert date in PAGE
+    for release in RELEASES:
+        assert release in PAGE
 
 
 def test_what_is_not_said_is_as_the_base_has_it(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
+from refinfer.kernels.lut import look_up, unpack_bits
 from refinfer.kernels.sparsity import dense
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -101,8 +102,8 @@ def like_input(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
 def constant(tensor: Tensor | None) -> Array | None:
     """The value of a tensor that the file holds, in its shape, read-only; None if it holds none.
 
-    int4 and int2 come unpacked, a byte an element, and what is sparse comes whole. Raises Refusal for a type that has
-    no array, and for sparse values that do not fit their indices.
+    int4 and int2 come unpacked, a byte an element, and what is sparse or compressed comes whole. Raises Refusal for a
+    type that has no array, and for sparse values that do not fit their indices.
     """
     if tensor is None or tensor.data is None:
         return None
@@ -111,10 +112,27 @@ def constant(tensor: Tensor | None) -> Array | None:
         require(tensor.type in SPARSE_TYPES, f"sparse {tensor.type.name} is not supported", tensor)
         stored = np.frombuffer(tensor.data, dtype_of(tensor.type))
         return dense(stored, tensor.table.sparsity, tensor.shape)
+    if tensor.lookup is not None:
+        return decompressed(tensor).reshape(tensor.shape)
     if tensor.type in PACKED_BITS:
         packed = np.frombuffer(tensor.data, np.uint8)
         return unpack(packed, PACKED_BITS[tensor.type], tensor.elements).reshape(tensor.shape)
     return np.frombuffer(tensor.data, dtype_of(tensor.type)).reshape(tensor.shape)
+
+
+def decompressed(tensor: Tensor) -> Array:
+    """The values that a compressed tensor's indices stand for, in a row [micro_allocator.cc: MicroAllocator].
+
+    Channels are the first dimension or the last.
+    """
+    assert tensor.data is not None
+    assert tensor.lookup is not None
+    indices = unpack_bits(np.frombuffer(tensor.data, np.uint8), tensor.lookup.bits, tensor.elements)
+    table = np.frombuffer(tensor.lookup.values, dtype_of(tensor.type))
+    quantization = tensor.quantization
+    channels = 1 if quantization is None else max(1, len(quantization.scale))
+    interleaved = channels > 1 and quantization is not None and quantization.quantized_dimension > 0
+    return look_up(indices, table, channels, table.size // channels, interleaved)
 
 
 def unpack(packed: Array, bits: int, elements: int) -> Array:

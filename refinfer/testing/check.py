@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 
 ROUNDS = 10  # of shrinking, at most
+SMALLEST = 3  # elements: there is nothing smaller than an input, a constant and an output of one each
+EXAMPLES_OF_HALF = 100
 
 
 class KernelMismatch(AssertionError):
@@ -55,15 +57,17 @@ def check_kernel(
     dialect: str = "tflm",
     examples: int = 200,
     seed: int | None = None,
+    shrink: bool = True,
     save: str | os.PathLike[str] | None = "failing.tflite",
     **pinned: Any,
 ) -> int:
     """Compare the kernel with refinfer on as many examples; how many cases were compared.
 
     `op` and `type` say what the cases are of, and `pinned` what the kernel has no choice of (see `nodes`); or `op` is a
-    strategy of cases. `seed` makes a run repeatable. Raises KernelMismatch for the smallest case that differs, once its
-    model is in the file `save` and its inputs, the expected outputs and those found in an .npz file beside it; raises
-    UsageError if no example could be compared at all.
+    strategy of cases. `seed` makes a run repeatable. Without `shrink`, the first case that differs is told of as it is:
+    for kernels that take long, such as those on a board. Raises KernelMismatch for the smallest case that differs, once
+    its model is in the file `save`, and its inputs, the expected outputs and those found are in an .npz file beside it;
+    raises UsageError if no example could be compared at all.
     """
     strategy = op if isinstance(op, SearchStrategy) else cases(op, _given(type), **pinned)
     compared = 0
@@ -73,7 +77,10 @@ def check_kernel(
         compare(kernel, case, dialect)
         compared += 1
 
-    mismatch = smallest_mismatch(strategy, holds, examples, seed)
+    if shrink:
+        mismatch = smallest_mismatch(strategy, holds, examples, seed)
+    else:
+        mismatch = Search(strategy, holds, seed).run(examples, Phase.generate)
     if mismatch is not None:
         note = "" if save is None else f"\n{written(kernel, mismatch.case, dialect, Path(save))}"
         raise KernelMismatch(mismatch.case, f"{mismatch}{note}") from mismatch.__cause__
@@ -90,54 +97,59 @@ def smallest_mismatch(
     Shrinking moves no values, so that the one element that differs keeps a large tensor large. Other cases, of at most
     half the size, are therefore looked for until there are none that fail. (Small, but not the smallest there is.)
     """
-    mismatch = shrunk_mismatch(strategy, holds, examples, seed)
-    smallest = None
-    while mismatch is not None:
-        smallest = mismatch
-        mismatch = shrunk_mismatch(up_to(strategy, smallest.case.elements // 2), holds, examples, seed)
-    return smallest
+    search = Search(strategy, holds, seed)
+    mismatch = search.run(examples, Phase.generate, Phase.shrink)
+    while mismatch is not None and (half := mismatch.case.elements // 2) >= SMALLEST:
+        smaller = Search(up_to(strategy, half), holds, seed)
+        found = smaller.run(min(examples, EXAMPLES_OF_HALF), Phase.generate, Phase.shrink)
+        if found is None:
+            break
+        search, mismatch = smaller, found
+    return None if mismatch is None else search.shrink_on(mismatch)
+
+
+class Search:
+    """Examples of a strategy, and what Hypothesis remembers of those that failed."""
+
+    def __init__(self, strategy: SearchStrategy[Case], holds: Callable[[Case], None], seed: int | None) -> None:
+        """Nothing is run yet."""
+        self._strategy, self._holds, self._seed = strategy, holds, seed
+        self._database = InMemoryExampleDatabase()
+
+    def run(self, examples: int, *phases: Phase) -> KernelMismatch | None:
+        """What the first example raises that fails."""
+        test = given(self._strategy)(self._holds)
+        seeded = test if self._seed is None else hypothesis.seed(self._seed)(test)
+        run = settings(  # after the seed, which would forget the database
+            max_examples=examples,
+            phases=phases,
+            database=self._database,
+            deadline=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+        )(seeded)
+        try:
+            run()
+        except KernelMismatch as mismatch:
+            return mismatch
+        except Unsatisfiable:
+            pass
+        return None
+
+    def shrink_on(self, mismatch: KernelMismatch) -> KernelMismatch:
+        """Hypothesis stops after so many steps towards a smaller case; start again from there, if that leads on."""
+        for _ in range(ROUNDS):
+            found = self.run(1, Phase.reuse, Phase.shrink)
+            if found is None or found.case.key == mismatch.case.key:
+                break
+            mismatch = found
+        return mismatch
 
 
 def up_to(strategy: SearchStrategy[Case], elements: int) -> SearchStrategy[Case]:
     """The cases that have at most so many."""
     return strategy.filter(lambda case: case.elements <= elements)
-
-
-def shrunk_mismatch(
-    strategy: SearchStrategy[Case], holds: Callable[[Case], None], examples: int, seed: int | None
-) -> KernelMismatch | None:
-    """What `holds` raises for a case that Hypothesis makes no smaller.
-
-    It stops after so many steps towards a smaller case; it then starts again from there.
-    """
-    database = InMemoryExampleDatabase()
-    mismatch = None
-    for phases in ([Phase.generate, Phase.shrink], *[[Phase.reuse, Phase.shrink]] * ROUNDS):
-        found = _mismatch(strategy, holds, seed, max_examples=examples, database=database, phases=phases)
-        if found is None or (mismatch is not None and found.case.key == mismatch.case.key):
-            break
-        mismatch = found
-    return mismatch
-
-
-def _mismatch(
-    strategy: SearchStrategy[Case], holds: Callable[[Case], None], seed: int | None, **options: Any
-) -> KernelMismatch | None:
-    test = given(strategy)(holds)
-    seeded = test if seed is None else hypothesis.seed(seed)(test)
-    try:
-        settings(  # after the seed, which would forget the database
-            **options,
-            deadline=None,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-            verbosity=Verbosity.quiet,
-        )(seeded)()
-    except KernelMismatch as mismatch:
-        return mismatch
-    except Unsatisfiable:
-        pass
-    return None
 
 
 def _given(type: TensorType | None) -> TensorType:
@@ -176,15 +188,10 @@ def compare(kernel: Kernel, case: Case, dialect: str) -> None:
     except Exception as error:
         message = f"The kernel raised {type(error).__name__}: {error}\n  {case!r}"
         raise KernelMismatch(case, message) from error
+    nodes = case.graph.subgraphs[0].nodes
     for difference in differences(expected, found):
-        lines = [
-            f"The kernel is not {case.graph.subgraphs[0].nodes[0].name} of the dialect {dialect}.",
-            str(difference),
-        ]
-        if len(case.graph.subgraphs[0].nodes) == 1:
-            lines += explain(case, difference, dialect)
-        else:
-            lines.append(repr(case))
+        lines = [f"The kernel is not {' and '.join(node.name for node in nodes)} of the dialect {dialect}."]
+        lines += [str(difference), *(explain(case, difference, dialect) if len(nodes) == 1 else [repr(case)])]
         raise KernelMismatch(case, "\n  ".join(lines))
 
 

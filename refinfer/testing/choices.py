@@ -67,11 +67,15 @@ class Choose:
         """An input that comes at run time."""
         return self(name, strategies.tensors(type, shape, like))
 
-    def result(self, type: TensorType, unit: float, most: int) -> TensorSpec:
-        """The output, still without its shape, for results that are up to `most` times `unit`."""
+    def result(self, type: TensorType, unit: float, most: int, least: float = 0) -> TensorSpec:
+        """The output, still without its shape, for results that are up to `most` times `unit`.
+
+        Its scale is at least `least`.
+        """
         if type not in strategies.QUANTIZED:
             return TensorSpec(type, ())
-        scale = self("output_scale", strategies.fitting_scales(unit, most))
+        fitting = strategies.fitting_scales(unit, most).map(lambda scale: max(scale, least))
+        scale = self("output_scale", fitting)
         return TensorSpec(type, (), [scale], [self("output_zero_point", strategies.zero_points(type))])
 
     def require_all_used(self) -> None:

@@ -8,9 +8,10 @@ Needs the packages `hypothesis` and `flatbuffers`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
 from hypothesis import strategies as st
@@ -24,7 +25,10 @@ from refinfer.testing import strategies
 from refinfer.testing.case import Case, model_of, shaped
 from refinfer.testing.choices import Choose, same
 from refinfer.testing.models import NodeSpec, TensorSpec
-from refinfer.testing.operators.table import OPERATORS
+from refinfer.testing.operators.table import OPERATORS, as_it_is
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
 
 T = TypeVar("T")
 
@@ -56,19 +60,31 @@ def _nodes(draw: DrawFn, op: BuiltinOperator, type: TensorType, pinned: dict[str
         reject()
 
 
-@st.composite
-def cases_of(draw: DrawFn, models: SearchStrategy[bytes]) -> Case:
+def cases(op: BuiltinOperator, type: TensorType, **pinned: Any) -> SearchStrategy[Case]:
+    """Models of one operator with inputs; the arguments are those of `nodes`."""
+    return runs(op, type, 1, **pinned).map(lambda made: made[0])
+
+
+def runs(op: BuiltinOperator, type: TensorType, count: int, **pinned: Any) -> SearchStrategy[list[Case]]:
+    """So many cases of the same model, each with inputs of its own."""
+    return _runs(nodes(op, type, **pinned).map(model_of), count, OPERATORS[op].domain)
+
+
+def cases_of(models: SearchStrategy[bytes]) -> SearchStrategy[Case]:
     """Those models with inputs."""
+    return _runs(models, 1, as_it_is).map(lambda made: made[0])
+
+
+@st.composite
+def _runs(draw: DrawFn, models: SearchStrategy[bytes], count: int, domain: Callable[[Array], Array]) -> list[Case]:
     model = draw(models)
     main = read_model(model).subgraphs[0]
     # What becomes of infinities as integers is left open by C.
     finite = any(tensor.type not in FLOATS for tensor in main.tensors)
-    return Case(model, tuple(draw(strategies.arrays(x.type, x.shape, finite)) for x in main.inputs))
-
-
-def cases(op: BuiltinOperator, type: TensorType, **pinned: Any) -> SearchStrategy[Case]:
-    """Models of one operator with inputs; the arguments are those of `nodes`."""
-    return cases_of(nodes(op, type, **pinned).map(model_of))
+    return [
+        Case(model, tuple(domain(draw(strategies.arrays(x.type, x.shape, finite))) for x in main.inputs))
+        for _ in range(count)
+    ]
 
 
 @st.composite

@@ -62,7 +62,7 @@ def zero_points(type: TensorType) -> SearchStrategy[int]:
 
 def shapes(min_rank: int = 1, max_rank: int = 4, most: int = 5, least: int = 1) -> SearchStrategy[Shape]:
     """Shapes of these ranks with these lengths, short ones more often."""
-    lengths = st.one_of(st.just(max(least, min(1, most))), *[st.integers(least, most)] * 2)
+    lengths = st.one_of(st.just(max(least, min(1, most))), *[st.integers(least, most)] * 4)
     return st.lists(lengths, min_size=min_rank, max_size=max_rank).map(tuple)
 
 

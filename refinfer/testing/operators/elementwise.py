@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import frexp
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -65,7 +66,8 @@ def sum_of(op: BuiltinOperator, options: type[AddOptions] | type[SubOptions]) ->
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
         x, z = pair(choose, type)
-        y = choose.result(type, max(scale_of(x), scale_of(z)), 4)
+        unit = max(scale_of(x), scale_of(z))
+        y = choose.result(type, unit, 4, least=unit * SMALLEST_STEP.get(type, 0))
         return NodeSpec(op, [x, z], [y], options(fused_activation_function=choose.activation(), pot_scale_int16=False))
 
     return make
@@ -114,11 +116,12 @@ def whole_division(op: BuiltinOperator) -> Make:
     return make
 
 
-def plain_binary(op: BuiltinOperator) -> Make:
-    """Two inputs of a type and an output of it, never quantized."""
+def plain_binary(op: BuiltinOperator, stretched: bool = True) -> Make:
+    """Two inputs of a type and an output of it, never quantized; `stretched` if their shapes may differ."""
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
         x, z = (unquantized(each) for each in pair(choose, type))
+        z = z if stretched else replace(z, shape=x.shape)
         return NodeSpec(op, [x, z], [TensorSpec(type, ())])
 
     return make
@@ -144,15 +147,20 @@ def power(choose: Choose, type: TensorType) -> NodeSpec:
 
 
 def comparison(op: BuiltinOperator) -> Make:
-    """Two inputs and a truth value; quantized ones may have different scales."""
+    """Two inputs and a truth value; quantized ones may have different scales, which must be below 1."""
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
         x, z = pair(choose, type)
-        if type == INT16:
+        if type == INT16 and op not in RESCALING_INT16:
             x, z = unquantized(x), unquantized(z)
-        return NodeSpec(op, [x, z], [TensorSpec(BOOL, ())])
+        return NodeSpec(op, [below_one(x), below_one(z)], [TensorSpec(BOOL, ())])
 
     return make
+
+
+def below_one(tensor: TensorSpec) -> TensorSpec:
+    """The same with its scale halved as often as it takes."""
+    return replace(tensor, scale=[2.0 ** min(0, -frexp(scale)[1]) * scale for scale in tensor.scale])
 
 
 def unary(op: BuiltinOperator, options: type[Table] | None = None) -> Make:
@@ -344,6 +352,10 @@ def complex_part(op: BuiltinOperator) -> Make:
     return make
 
 
+SMALLEST_STEP = {INT8: 2.1 * 2.0**-20, UINT8: 2.1 * 2.0**-20, INT16: 2.1 * 2.0**-15}
+"""A sum cannot be told to the last digit: its scale is more than this part of the inputs' [add.cc: Prepare]."""
+
+RESCALING_INT16 = (BuiltinOperator.NOT_EQUAL,)
 QUANTIZED_INTO = {
     FLOAT32: (INT8, UINT8, INT16),
     INT8: (INT8, UINT8, INT16, INT32),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.lazy import np
 from refinfer.schema.enums import BuiltinOperator as Op
 from refinfer.schema.enums import TensorType
 from refinfer.schema.options import AddOptions, ArgMaxOptions, ArgMinOptions, SubOptions
@@ -13,6 +14,9 @@ from refinfer.testing.models import NodeSpec
 from refinfer.testing.operators import elementwise as element
 from refinfer.testing.operators import movement as move
 from refinfer.testing.operators import windows as window
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
 
 FLOAT32, FLOAT16, FLOAT64, BOOL = TensorType.FLOAT32, TensorType.FLOAT16, TensorType.FLOAT64, TensorType.BOOL
 INT4, INT8, INT16, INT32, INT64 = (
@@ -28,12 +32,26 @@ COMPLEX64, COMPLEX128 = TensorType.COMPLEX64, TensorType.COMPLEX128
 Types = tuple[TensorType, ...]
 
 
+def as_it_is(x: Array) -> Array:
+    """Every value."""
+    return x
+
+
+def not_negative(x: Array) -> Array:
+    """Of int16, whose zero point is 0, what is above it; of others every value."""
+    return np.maximum(x, 1) if x.dtype == np.int16 else x
+
+
 class Operator(NamedTuple):
-    """How a node is drawn, and of which types; `weights` are those that go with a type where there are several."""
+    """How a node is drawn, and of which types; `weights` are those that go with a type where there are several.
+
+    `domain` makes, of any values, some that the operator is defined for.
+    """
 
     make: Callable[[Choose, TensorType], NodeSpec]
     types: Types
     weights: Mapping[TensorType, Types] = {}
+    domain: Callable[[Array], Array] = as_it_is
 
     def variants(self) -> list[tuple[TensorType, TensorType | None]]:
         """Each type with each type of weights; None where they have none of their own."""
@@ -104,10 +122,10 @@ OPERATORS: dict[Op, Operator] = {
     Op.EXPAND_DIMS: Operator(move.expand_dims, MOVED),
     Op.EQUAL: Operator(element.comparison(Op.EQUAL), (*ARITHMETIC, BOOL)),
     Op.NOT_EQUAL: Operator(element.comparison(Op.NOT_EQUAL), (*ARITHMETIC, BOOL)),
-    Op.LOG: Operator(element.of_what_is_not_negative(Op.LOG), (FLOAT32, INT8, INT16)),
+    Op.LOG: Operator(element.of_what_is_not_negative(Op.LOG), (FLOAT32, INT8, INT16), domain=not_negative),
     Op.SUM: Operator(move.reduction(Op.SUM, rescaled=True), (*ARITHMETIC, BOOL)),
-    Op.SQRT: Operator(element.of_what_is_not_negative(Op.SQRT), (FLOAT32, INT8, INT16)),
-    Op.RSQRT: Operator(element.of_what_is_not_negative(Op.RSQRT), (FLOAT32, INT8, INT16)),
+    Op.SQRT: Operator(element.of_what_is_not_negative(Op.SQRT), (FLOAT32, INT8, INT16), domain=not_negative),
+    Op.RSQRT: Operator(element.of_what_is_not_negative(Op.RSQRT), (FLOAT32, INT8, INT16), domain=not_negative),
     Op.SHAPE: Operator(move.shape_of, MOVED),
     Op.POW: Operator(element.power, (FLOAT32, INT32)),
     Op.ARG_MIN: Operator(move.index_of(Op.ARG_MIN, ArgMinOptions), (FLOAT32, INT8, UINT8, INT32, BOOL)),
@@ -162,7 +180,7 @@ OPERATORS: dict[Op, Operator] = {
     Op.GELU: Operator(element.gelu, (FLOAT32, INT8, UINT8)),
     Op.DYNAMIC_UPDATE_SLICE: Operator(move.dynamic_update_slice, (FLOAT32, INT8, INT16, INT32, INT64, BOOL)),
     Op.RELU_0_TO_1: Operator(element.activation(Op.RELU_0_TO_1), (FLOAT32, INT8, UINT8)),
-    Op.ATAN2: Operator(element.plain_binary(Op.ATAN2), (FLOAT32, FLOAT64)),
+    Op.ATAN2: Operator(element.plain_binary(Op.ATAN2, stretched=False), (FLOAT32, FLOAT64)),
     Op.SIGN: Operator(element.plain_unary(Op.SIGN), (FLOAT32, FLOAT64, INT32)),
     Op.BITWISE_XOR: Operator(element.plain_binary(Op.BITWISE_XOR), (INT8, INT16, INT32, UINT8, UINT16, UINT32)),
     Op.RIGHT_SHIFT: Operator(element.plain_binary(Op.RIGHT_SHIFT), (INT8, INT16, INT32, UINT8, UINT16, UINT32)),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 from hypothesis import strategies as st
 
 from refinfer.kernels.compute import dtype_of
+from refinfer.kernels.lazy import np
 from refinfer.kernels.window import output_size, span
 from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, Padding, TensorType
 from refinfer.schema.options import (
@@ -43,6 +45,7 @@ BATCH_MATMUL_WEIGHTS = {FLOAT32: (FLOAT32, INT8), INT8: (INT8,), INT16: (INT16,)
 FLOAT_WEIGHTS = {FLOAT32: (FLOAT32,)}
 
 NAMES = ("d", "h", "w")
+EITHER = st.booleans()
 
 
 def image(choose: Choose, type: TensorType, axes: int = 2, channels: int = 6) -> TensorSpec:
@@ -53,12 +56,20 @@ def image(choose: Choose, type: TensorType, axes: int = 2, channels: int = 6) ->
 
 
 def filters(
-    choose: Choose, x: TensorSpec, types: Mapping[TensorType, tuple[TensorType, ...]], shape: tuple[int, ...], axis: int
+    choose: Choose,
+    x: TensorSpec,
+    types: Mapping[TensorType, tuple[TensorType, ...]],
+    shape: tuple[int, ...],
+    axis: int,
+    scaled: st.SearchStrategy[bool] = EITHER,
 ) -> TensorSpec:
     """The weights, in one of the types that go with the input's; with scales per channel where they may have them."""
     type = choose("weights", st.sampled_from(types[x.type]))
-    per_channel = choose.flag("per_channel") and type not in (FLOAT32, UINT8)
-    return choose.draw(weights(type, shape, axis, per_channel))
+    per_channel = choose("per_channel", scaled) and type not in (FLOAT32, UINT8)
+    w = choose.draw(weights(type, shape, axis, per_channel))
+    assert w.data is not None
+    # Hybrid kernels may take it that weights are symmetric: on x86-64, LiteRT's overflow at -128.
+    return replace(w, data=np.maximum(w.data, -127)) if x.type == FLOAT32 and type == INT8 else w
 
 
 def without_none(*inputs: TensorSpec | None) -> list[TensorSpec | None]:
@@ -129,7 +140,9 @@ def depthwise_conv_2d(choose: Choose, type: TensorType) -> NodeSpec:
     _, height, width, depth = x.shape
     found = grid(choose, (height, width))
     multiplier = choose.integer("depth_multiplier", 1, 3)
-    w = filters(choose, x, DEPTHWISE_WEIGHTS, (1, found["filter_h"], found["filter_w"], depth * multiplier), 3)
+    shape = (1, found["filter_h"], found["filter_w"], depth * multiplier)
+    # LiteRT's hybrid kernel reads a scale for each channel, be there one or not.
+    w = filters(choose, x, DEPTHWISE_WEIGHTS, shape, 3, st.just(True) if type == FLOAT32 else EITHER)
     bias, _ = bias_of(choose, x, w, depth * multiplier)
     options = DepthwiseConv2DOptions(
         **steps(found), depth_multiplier=multiplier, fused_activation_function=choose.activation()

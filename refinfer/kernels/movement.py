@@ -93,6 +93,7 @@ SIZED = ANY - {
     TensorType.VARIANT,
     TensorType.RESOURCE,
     TensorType.INT4,
+    TensorType.INT2,
     TensorType.COMPLEX128,
 }
 """The types whose values take 8, 16, 32 or 64 bits: kernels that copy often ask for nothing but the size."""

@@ -1,4 +1,5 @@
-"""C++'s std::partial_sort, whose order of equal values is that of its heap, and so a fact about results.
+"""C++'s std::partial_sort and std::priority_queue, whose order of equal values is that of their heap, and so a fact
+about results.
 
 Source: GNU libstdc++, bits/stl_heap.h and __heap_select in bits/stl_algo.h.
 """
@@ -34,7 +35,26 @@ def sift(heap: list[int], values: Sequence[float], start: int, length: int, valu
     if child == length:
         heap[hole] = heap[child - 1]
         hole = child - 1
+    rise(heap, values, start, hole, value)
+
+
+def rise(heap: list[int], values: Sequence[float], start: int, hole: int, value: int) -> None:
+    """Put `value` where it belongs between `start` and the hole [__push_heap]."""
     while hole > start and values[heap[(hole - 1) // 2]] > values[value]:
         heap[hole] = heap[(hole - 1) // 2]
         hole = (hole - 1) // 2
     heap[hole] = value
+
+
+def push(heap: list[int], values: Sequence[float], value: int) -> None:
+    """Add `value` to a heap with the least on top."""
+    heap.append(value)
+    rise(heap, values, 0, len(heap) - 1, value)
+
+
+def pop(heap: list[int], values: Sequence[float]) -> int:
+    """Take the least off a heap."""
+    top, last = heap[0], heap.pop()
+    if heap:
+        sift(heap, values, 0, len(heap), last)
+    return top

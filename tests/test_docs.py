@@ -14,6 +14,7 @@ import pytest
 
 import refinfer
 from refinfer.cli import COMMANDS
+from refinfer.simulator import Refused
 from refinfer.simulator.allocate import allocate
 from refinfer.simulator.arena import tail_used
 from refinfer.simulator.targets import TARGETS
@@ -195,7 +196,11 @@ def test_the_changelog_claims_what_the_tables_show() -> None:
 def test_tight_arenas_are_no_matter_for_whole_real_models(model: CorpusModel) -> None:
     """docs/memory.md says so, and that the minima of docs/verification.md are equal in the plain sense."""
     for target in TARGETS.values():
-        arena = predict(model, target).arena
+        try:
+            arena = predict(model, target).arena
+        except Refused:  # by an older TFLM, which has fewer operators than the wheel that loads the model
+            assert target.kernels == "cmsis-nn-2023"
+            continue
         gap = TIGHT.get((target.name, model.file.rpartition("__")[0]))
         assert (arena.merely_passes, arena.minimum) == (gap or (arena.minimum, arena.minimum))
 

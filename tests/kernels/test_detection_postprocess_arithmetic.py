@@ -58,7 +58,7 @@ def rows_that_are_written(runtime: str, options: dict[str, Any], number: int, ro
     """The others are left as they were."""
     row, room = np.arange(rows), options["max_classes_per_detection"]
     if options["use_regular_nms"]:
-        return row < options["max_detections"]
+        return np.asarray(row < options["max_detections"])
     if runtime == "litert":
         return np.asarray((row < number * room) & (row % room < options["num_classes"]))
     columns = min(room, options["num_classes"])

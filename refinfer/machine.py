@@ -14,7 +14,7 @@ from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant, d
 from refinfer.kernels.kernel import Refusal
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import Dialect
-from refinfer.schema.enums import TensorType
+from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
 from refinfer.schema.graph import Graph, Node, Subgraph, Tensor
 
@@ -48,7 +48,7 @@ class Machine:
         self.dialect = dialect
         self.watch: Watch | None = None
         self._custom = custom or {}
-        self._host = Host(dialect.numerics, self.ports, self.call)
+        self._host = Host(dialect.numerics, self.ports, self.call, self.operators)
         self._constants = [_constants(subgraph) for subgraph in graph.subgraphs]
         self._variables = [_variables(subgraph) for subgraph in graph.subgraphs]
         self._programs = [tuple(self._fold(node) for node in subgraph.nodes) for subgraph in graph.subgraphs]
@@ -78,6 +78,10 @@ class Machine:
             return None
         subgraph = self.graph.subgraphs[index]
         return len(subgraph.inputs), len(subgraph.outputs)
+
+    def operators(self, index: int) -> tuple[BuiltinOperator, ...]:
+        """The operators of a subgraph, in their order."""
+        return tuple(node.op for node in self.graph.subgraphs[index].nodes)
 
     def call(self, index: int, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Run a subgraph for its outputs."""

@@ -19,7 +19,7 @@ from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.lut import look_up, unpack_bits
 from refinfer.kernels.sparsity import dense
-from refinfer.schema.enums import TensorType
+from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node, Tensor
 
 if TYPE_CHECKING:
@@ -66,14 +66,15 @@ class Resources:
 class Host:
     """What a kernel may use beside its node: the runtime's arithmetic, its other subgraphs, and its memory.
 
-    `ports` tells how many inputs and outputs a subgraph has, None of one that does not exist; `call` runs it. `once`
-    holds the CALL_ONCE that have run. `memory` is what other operators keep between runs, by subgraph and index of the
-    node; like the resources, it is forgotten at a reset.
+    `ports` tells how many inputs and outputs a subgraph has, None of one that does not exist, and `operators` what it
+    consists of; `call` runs it. `once` holds the CALL_ONCE that have run. `memory` is what other operators keep between
+    runs, by subgraph and index of the node; like the resources, it is forgotten at a reset.
     """
 
     numerics: Numerics
     ports: Callable[[int], tuple[int, int] | None]
     call: Callable[[int, Sequence[Array]], tuple[Array, ...]]
+    operators: Callable[[int], tuple[BuiltinOperator, ...]]
     resources: Resources = field(default_factory=Resources)
     once: set[tuple[int, int]] = field(default_factory=set)
     memory: dict[tuple[int, int], Any] = field(default_factory=dict)

@@ -52,9 +52,9 @@ def fold_gather(node: Node, host: Host) -> Evaluate:
         places = [starts[(..., axis, *[None] * len(kept))] for axis in range(x.ndim)]
         for position, axis in enumerate(kept):
             places[axis] = places[axis] + along(position - len(kept), sizes[axis])
-        y = x[tuple(places)].reshape(*starts.shape[:-1], *(sizes[axis] for axis in kept))
+        y = x[tuple(places)].reshape((*starts.shape[:-1], *(sizes[axis] for axis in kept)))
         window = range(batch, batch + len(kept))
-        return (np.ascontiguousarray(np.moveaxis(y, window, sorted(options.offset_dims or ()))),)
+        return (np.moveaxis(y, window, sorted(options.offset_dims or ())).copy(),)
 
     return evaluate
 

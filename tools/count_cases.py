@@ -32,7 +32,7 @@ from refinfer.testing.generate import runs
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = ROOT / "tests" / "data" / "cases.json"
-MODELS, SEED, PROCESSES = 200, 0, 2
+MODELS, SEED, PROCESSES = 100, 0, 2
 RUNS = 4  # of each model, which make a case each
 
 PACKAGES = ("ai-edge-litert", "tflite-micro", "hypothesis")

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
 
 ROUNDS = 10  # of shrinking, at most
-SMALLEST = 3  # elements: there is nothing smaller than an input, a constant and an output of one each
-EXAMPLES_OF_HALF = 100
+SMALL = (1, 2)  # the lengths to which tensors are then limited
 
 
 class KernelMismatch(AssertionError):
@@ -69,7 +68,10 @@ def check_kernel(
     its model is in the file `save`, and its inputs, the expected outputs and those found are in an .npz file beside it;
     raises UsageError if no example could be compared at all.
     """
-    strategy = op if isinstance(op, SearchStrategy) else cases(op, _given(type), **pinned)
+    if isinstance(op, SearchStrategy):
+        strategies = [op]
+    else:
+        strategies = [cases(op, _given(type), **({"largest": most} | pinned)) for most in (None, *SMALL)]
     compared = 0
 
     def holds(case: Case) -> None:
@@ -78,9 +80,9 @@ def check_kernel(
         compared += 1
 
     if shrink:
-        mismatch = smallest_mismatch(strategy, holds, examples, seed)
+        mismatch = smallest_mismatch(strategies, holds, examples, seed)
     else:
-        mismatch = Search(strategy, holds, seed).run(examples, Phase.generate)
+        mismatch = Search(strategies[0], holds, seed).run(examples, Phase.generate)
     if mismatch is not None:
         note = "" if save is None else f"\n{written(kernel, mismatch.case, dialect, Path(save))}"
         raise KernelMismatch(mismatch.case, f"{mismatch}{note}") from mismatch.__cause__
@@ -90,21 +92,22 @@ def check_kernel(
 
 
 def smallest_mismatch(
-    strategy: SearchStrategy[Case], holds: Callable[[Case], None], examples: int, seed: int | None
+    strategies: Sequence[SearchStrategy[Case]], holds: Callable[[Case], None], examples: int, seed: int | None
 ) -> KernelMismatch | None:
-    """What `holds` raises for a small case; None if it raises nothing.
+    """What `holds` raises for a small case of the first strategy; None if it raises nothing.
 
-    Shrinking moves no values, so that the one element that differs keeps a large tensor large. Other cases, of at most
-    half the size, are therefore looked for until there are none that fail. (Small, but not the smallest there is.)
+    Shrinking moves no values, so that the one element that differs keeps a large tensor large. The other strategies are
+    therefore tried as well, which make small cases, the smallest first. (Small, but not the smallest there is.)
     """
-    search = Search(strategy, holds, seed)
+    first, *others = strategies
+    search = Search(first, holds, seed)
     mismatch = search.run(examples, Phase.generate, Phase.shrink)
-    while mismatch is not None and (half := mismatch.case.elements // 2) >= SMALLEST:
-        smaller = Search(up_to(strategy, half), holds, seed)
-        found = smaller.run(min(examples, EXAMPLES_OF_HALF), Phase.generate, Phase.shrink)
-        if found is None:
+    for strategy in others if mismatch is not None else ():
+        smaller = Search(strategy, holds, seed)
+        found = smaller.run(examples, Phase.generate, Phase.shrink)
+        if found is not None and mismatch is not None and found.case.elements < mismatch.case.elements:
+            search, mismatch = smaller, found
             break
-        search, mismatch = smaller, found
     return None if mismatch is None else search.shrink_on(mismatch)
 
 
@@ -145,11 +148,6 @@ class Search:
                 break
             mismatch = found
         return mismatch
-
-
-def up_to(strategy: SearchStrategy[Case], elements: int) -> SearchStrategy[Case]:
-    """The cases that have at most so many."""
-    return strategy.filter(lambda case: case.elements <= elements)
 
 
 def _given(type: TensorType | None) -> TensorType:

@@ -22,7 +22,7 @@ from refinfer.testing.models import TensorSpec
 T = TypeVar("T")
 
 ACTIVATIONS = (
-    ActivationFunctionType.NONE,
+    *[ActivationFunctionType.NONE] * 3,
     ActivationFunctionType.RELU,
     ActivationFunctionType.RELU6,
     ActivationFunctionType.RELU_N1_TO_1,
@@ -30,11 +30,15 @@ ACTIVATIONS = (
 
 
 class Choose:
-    """Draws what has a name, unless it is pinned: to a value, or to a strategy of the user's own."""
+    """Draws what has a name, unless it is pinned: to a value, or to a strategy of the user's own.
 
-    def __init__(self, draw: DrawFn, pinned: Mapping[str, Any]) -> None:
+    No length of a tensor that it draws is more than `largest`.
+    """
+
+    def __init__(self, draw: DrawFn, pinned: Mapping[str, Any], largest: int | None = None) -> None:
         self.draw = draw
         self._pinned = pinned
+        self._largest = largest
         self._names: dict[str, None] = {}
 
     def __call__(self, name: str, strategy: SearchStrategy[T]) -> T:
@@ -48,6 +52,21 @@ class Choose:
     def integer(self, name: str, low: int, high: int) -> int:
         """A number, both ends included."""
         return self(name, st.integers(low, max(low, high)))
+
+    def length(self, name: str, most: int) -> int:
+        """A length of a tensor."""
+        return self(name, self.lengths(most))
+
+    def lengths(self, most: int) -> SearchStrategy[int]:
+        """Lengths from 1."""
+        return st.integers(1, max(1, self._limited(most)))
+
+    def shapes(self, min_rank: int = 1, max_rank: int = 4, most: int = 5) -> SearchStrategy[Shape]:
+        """Shapes of these ranks."""
+        return strategies.shapes(min_rank, max_rank, self._limited(most))
+
+    def _limited(self, most: int) -> int:
+        return most if self._largest is None else min(most, self._largest)
 
     def flag(self, name: str) -> bool:
         """Yes or no."""

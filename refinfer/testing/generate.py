@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def nodes(op: BuiltinOperator, type: TensorType, **pinned: Any) -> SearchStrategy[NodeSpec]:
-    """Nodes of an operator whose (first) tensor of numbers has this type.
+def nodes(
+    op: BuiltinOperator, type: TensorType, *, largest: int | None = None, **pinned: Any
+) -> SearchStrategy[NodeSpec]:
+    """Nodes of an operator whose (first) tensor of numbers has this type, with no length that is more than `largest`.
 
     `pinned` choices are not drawn: each is a value, or a strategy of your own (`stride_h=1`, `bias=False`,
     `input=…`). Raises UsageError for an operator or a type that the kit does not make, and, when drawing, for a choice
@@ -43,15 +45,16 @@ def nodes(op: BuiltinOperator, type: TensorType, **pinned: Any) -> SearchStrateg
     if op not in OPERATORS:
         raise UsageError(f"there are no strategies for {op.name}")
     if type not in OPERATORS[op].types:
-        raise UsageError(
-            f"{op.name} is made of {', '.join(each.name for each in OPERATORS[op].types)}, not {type.name}"
-        )
-    return _nodes(op, type, pinned)
+        types = ", ".join(each.name for each in OPERATORS[op].types)
+        raise UsageError(f"there are no strategies for {op.name} of {type.name}; there is {types}")
+    return _nodes(op, type, largest, pinned)
 
 
 @st.composite
-def _nodes(draw: DrawFn, op: BuiltinOperator, type: TensorType, pinned: dict[str, Any]) -> NodeSpec:
-    choose = Choose(draw, pinned)
+def _nodes(
+    draw: DrawFn, op: BuiltinOperator, type: TensorType, largest: int | None, pinned: dict[str, Any]
+) -> NodeSpec:
+    choose = Choose(draw, pinned, largest)
     node = OPERATORS[op].make(choose, type)
     choose.require_all_used()
     try:

@@ -27,7 +27,7 @@ from refinfer.schema.options import (
 )
 from refinfer.testing.choices import Choose, same, scale_of
 from refinfer.testing.models import NodeSpec, TensorSpec
-from refinfer.testing.strategies import QUANTIZED, arrays, float32, scales, shapes, tensors, zero_points
+from refinfer.testing.strategies import QUANTIZED, arrays, float32, scales, tensors, zero_points
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Shape
@@ -39,9 +39,9 @@ UINT8, INT8, INT16, INT32 = TensorType.UINT8, TensorType.INT8, TensorType.INT16,
 
 
 @st.composite
-def two_shapes(draw: st.DrawFn, max_rank: int = 4) -> tuple[Shape, Shape]:
-    """Shapes that can be stretched to fit each other; often the same."""
-    shape = draw(shapes(1, max_rank))
+def two_shapes(draw: st.DrawFn, common: st.SearchStrategy[Shape]) -> tuple[Shape, Shape]:
+    """Shapes that can be stretched to a common one; often the same."""
+    shape = draw(common)
     if draw(st.booleans()):
         return shape, shape
     first = tuple(1 if draw(st.booleans()) else length for length in shape)
@@ -56,7 +56,7 @@ def unquantized(tensor: TensorSpec) -> TensorSpec:
 
 def pair(choose: Choose, type: TensorType) -> tuple[TensorSpec, TensorSpec]:
     """Two inputs of one type, whose shapes can be stretched to fit."""
-    first, second = choose("shapes", two_shapes())
+    first, second = choose("shapes", two_shapes(choose.shapes()))
     x = choose.tensor("input", type, first)
     return x, choose.tensor("second", type, second, like=x)
 
@@ -167,7 +167,7 @@ def unary(op: BuiltinOperator, options: type[Table] | None = None) -> Make:
     """One input, and an output of its type, in a scale of its own if it is quantized."""
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
-        x = choose.tensor("input", type, shapes())
+        x = choose.tensor("input", type, choose.shapes())
         y = choose.result(type, scale_of(x), 2)
         return NodeSpec(op, [x], [y], options() if options else None)
 
@@ -178,7 +178,7 @@ def same_scale(op: BuiltinOperator) -> Make:
     """One input, and an output that is quantized as it is."""
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
-        x = choose.tensor("input", type, shapes())
+        x = choose.tensor("input", type, choose.shapes())
         return NodeSpec(op, [x], [same(x)])
 
     return make
@@ -188,7 +188,7 @@ def plain_unary(op: BuiltinOperator) -> Make:
     """One input and an output of its type, never quantized."""
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
-        x = unquantized(choose.tensor("input", type, shapes()))
+        x = unquantized(choose.tensor("input", type, choose.shapes()))
         return NodeSpec(op, [x], [TensorSpec(type, ())])
 
     return make
@@ -198,7 +198,7 @@ def of_what_is_not_negative(op: BuiltinOperator) -> Make:
     """SQRT, RSQRT and LOG: integers start at their zero point."""
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
-        x = choose.tensor("input", type, shapes())
+        x = choose.tensor("input", type, choose.shapes())
         if type in QUANTIZED:
             x = replace(x, zero_point=[int(np.iinfo(dtype_of(type)).min) if type != INT16 else 0])
         y = choose.result(type, scale_of(x), 16)
@@ -211,7 +211,7 @@ def activation(op: BuiltinOperator, scale_of_int8: float | None = None) -> Make:
     """One input; the output has a scale of its own, or the one that int8 is bound to."""
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
-        x = choose.tensor("input", type, shapes())
+        x = choose.tensor("input", type, choose.shapes())
         if type == FLOAT32 or scale_of_int8 is None:
             return NodeSpec(op, [x], [choose.result(type, scale_of(x), 2)])
         return NodeSpec(op, [x], [probability(type, scale_of_int8)])
@@ -229,7 +229,7 @@ def probability(type: TensorType, scale: float) -> TensorSpec:
 
 def leaky_relu(choose: Choose, type: TensorType) -> NodeSpec:
     """LEAKY_RELU."""
-    x = choose.tensor("input", type, shapes())
+    x = choose.tensor("input", type, choose.shapes())
     alpha = choose("alpha", st.sampled_from([0.5, 0.25, 0.1, 0.2]) | st.floats(-2, 2))
     y = choose.result(type, scale_of(x), 2)
     return NodeSpec(BuiltinOperator.LEAKY_RELU, [x], [y], LeakyReluOptions(alpha=float32(alpha)))
@@ -237,7 +237,7 @@ def leaky_relu(choose: Choose, type: TensorType) -> NodeSpec:
 
 def prelu(choose: Choose, type: TensorType) -> NodeSpec:
     """PRELU: slopes for each channel."""
-    x = choose.tensor("input", type, shapes(4, 4, most=4))
+    x = choose.tensor("input", type, choose.shapes(4, 4, most=4))
     slopes = choose.draw(tensors(type, (1, 1, x.shape[-1])))
     slopes = replace(slopes, data=choose.draw(arrays(type, slopes.shape)))
     return NodeSpec(BuiltinOperator.PRELU, [x, slopes], [choose.result(type, scale_of(x), 2)])
@@ -245,14 +245,14 @@ def prelu(choose: Choose, type: TensorType) -> NodeSpec:
 
 def gelu(choose: Choose, type: TensorType) -> NodeSpec:
     """GELU, approximate or not."""
-    x = choose.tensor("input", type, shapes())
+    x = choose.tensor("input", type, choose.shapes())
     y = choose.result(type, scale_of(x), 2)
     return NodeSpec(BuiltinOperator.GELU, [x], [y], GeluOptions(approximate=choose.flag("approximate")))
 
 
 def softmax(choose: Choose, type: TensorType) -> NodeSpec:
     """SOFTMAX over the last axis."""
-    x = choose.tensor("input", type, shapes(1, 4, most=6) | st.tuples(st.just(1), st.integers(1, 40)))
+    x = choose.tensor("input", type, choose.shapes(1, 4, most=6) | st.tuples(st.just(1), choose.lengths(40)))
     beta = choose("beta", st.sampled_from([1.0, 1.0, 0.5, 0.1, 2.0]) | st.floats(0.01, 4).map(float32))
     y = TensorSpec(type, ()) if type not in QUANTIZED else probability(type, 1 / 256)
     return NodeSpec(BuiltinOperator.SOFTMAX, [x], [y], SoftmaxOptions(beta=beta))
@@ -260,7 +260,7 @@ def softmax(choose: Choose, type: TensorType) -> NodeSpec:
 
 def log_softmax(choose: Choose, type: TensorType) -> NodeSpec:
     """LOG_SOFTMAX over the last axis; quantized, its output is bound to 16/256 with the largest number as 0."""
-    x = choose.tensor("input", type, shapes(1, 4, most=6))
+    x = choose.tensor("input", type, choose.shapes(1, 4, most=6))
     most = {INT8: 127, UINT8: 255}
     y = TensorSpec(type, (), [16 / 256], [most[type]]) if type in most else TensorSpec(type, ())
     return NodeSpec(BuiltinOperator.LOG_SOFTMAX, [x], [y])
@@ -268,14 +268,14 @@ def log_softmax(choose: Choose, type: TensorType) -> NodeSpec:
 
 def l2_normalization(choose: Choose, type: TensorType) -> NodeSpec:
     """L2_NORMALIZATION over the last axis; quantized, its output is bound to 1/128."""
-    x = choose.tensor("input", type, shapes(2, 4, most=5))
+    x = choose.tensor("input", type, choose.shapes(2, 4, most=5))
     y = TensorSpec(type, ()) if type == FLOAT32 else probability(type, 1 / 128)
     return NodeSpec(BuiltinOperator.L2_NORMALIZATION, [x], [y])
 
 
 def cast(choose: Choose, type: TensorType) -> NodeSpec:
     """CAST: floats are small enough for all types."""
-    x = unquantized(choose.tensor("input", type, shapes()))
+    x = unquantized(choose.tensor("input", type, choose.shapes()))
     into = choose("output_type", st.sampled_from([FLOAT32, INT32, INT8, UINT8, INT16, BOOL, TensorType.INT64]))
     return NodeSpec(
         BuiltinOperator.CAST, [x], [TensorSpec(into, ())], CastOptions(in_data_type=type, out_data_type=into)
@@ -284,7 +284,7 @@ def cast(choose: Choose, type: TensorType) -> NodeSpec:
 
 def quantize(choose: Choose, type: TensorType) -> NodeSpec:
     """QUANTIZE: of floats, or of what is quantized already."""
-    x = choose.tensor("input", type, shapes())
+    x = choose.tensor("input", type, choose.shapes())
     into = choose("output_type", st.sampled_from(QUANTIZED_INTO[type]))
     scale = choose("output_scale", scales(scale_of(x)))
     y = TensorSpec(into, (), [scale], [0 if into == INT32 else choose("output_zero_point", zero_points(into))])
@@ -293,7 +293,7 @@ def quantize(choose: Choose, type: TensorType) -> NodeSpec:
 
 def dequantize(choose: Choose, type: TensorType) -> NodeSpec:
     """DEQUANTIZE."""
-    x = choose.tensor("input", type, shapes())
+    x = choose.tensor("input", type, choose.shapes())
     if type == TensorType.INT4:
         x = replace(x, data=choose.draw(arrays(type, x.shape)))
     return NodeSpec(BuiltinOperator.DEQUANTIZE, [x], [TensorSpec(FLOAT32, ())])
@@ -301,7 +301,7 @@ def dequantize(choose: Choose, type: TensorType) -> NodeSpec:
 
 def add_n(choose: Choose, type: TensorType) -> NodeSpec:
     """ADD_N: two to four inputs of one shape."""
-    x = choose.tensor("input", type, shapes())
+    x = choose.tensor("input", type, choose.shapes())
     others = [choose.draw(tensors(type, x.shape, x)) for _ in range(choose.integer("others", 1, 3))]
     y = choose.result(type, max(scale_of(each) for each in (x, *others)), 4)
     return NodeSpec(BuiltinOperator.ADD_N, [x, *others], [y])
@@ -312,7 +312,7 @@ def select(op: BuiltinOperator) -> Make:
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
         of = choose("selected_type", st.sampled_from([FLOAT32, INT8, INT16, INT32, BOOL]))
-        first, second = choose("shapes", two_shapes())
+        first, second = choose("shapes", two_shapes(choose.shapes()))
         if op == BuiltinOperator.SELECT:
             second = first
         x = choose.tensor("second", of, first)
@@ -324,7 +324,7 @@ def select(op: BuiltinOperator) -> Make:
 
 def fake_quant(choose: Choose, type: TensorType) -> NodeSpec:
     """FAKE_QUANT: floats, rounded to what 2 to 16 bits can tell apart."""
-    x = choose.tensor("input", type, shapes())
+    x = choose.tensor("input", type, choose.shapes())
     low = choose("min", st.floats(-8, 0).map(float32))
     high = choose("max", st.floats(0.125, 8).map(float32))
     options = FakeQuantOptions(
@@ -335,7 +335,7 @@ def fake_quant(choose: Choose, type: TensorType) -> NodeSpec:
 
 def bucketize(choose: Choose, type: TensorType) -> NodeSpec:
     """BUCKETIZE: between which boundaries each value lies."""
-    x = choose.tensor("input", type, shapes())
+    x = choose.tensor("input", type, choose.shapes())
     boundaries = choose("boundaries", st.lists(st.integers(-80, 80).map(lambda k: k / 4), min_size=1, max_size=6))
     options = BucketizeOptions(boundaries=tuple(sorted(set(boundaries))))
     return NodeSpec(BuiltinOperator.BUCKETIZE, [x], [TensorSpec(INT32, ())], options)
@@ -345,7 +345,7 @@ def complex_part(op: BuiltinOperator) -> Make:
     """Of complex numbers the real ones that they are made of."""
 
     def make(choose: Choose, type: TensorType) -> NodeSpec:
-        x = choose.tensor("input", type, shapes())
+        x = choose.tensor("input", type, choose.shapes())
         real = FLOAT32 if type == TensorType.COMPLEX64 else TensorType.FLOAT64
         return NodeSpec(op, [x], [TensorSpec(real, ())])
 

@@ -25,7 +25,7 @@ from refinfer.schema.options import (
 )
 from refinfer.testing.choices import Choose, same, scale_of
 from refinfer.testing.models import NodeSpec, TensorSpec
-from refinfer.testing.strategies import QUANTIZED, arrays, integers_as, scales, shapes, weights
+from refinfer.testing.strategies import QUANTIZED, arrays, integers_as, scales, weights
 
 FLOAT32, UINT8, INT8, INT16 = TensorType.FLOAT32, TensorType.UINT8, TensorType.INT8, TensorType.INT16
 INT4, INT32, INT64 = TensorType.INT4, TensorType.INT32, TensorType.INT64
@@ -50,8 +50,7 @@ EITHER = st.booleans()
 
 def image(choose: Choose, type: TensorType, axes: int = 2, channels: int = 6) -> TensorSpec:
     """The input: some images of a few pixels."""
-    batches, depth = st.integers(1, 2), st.integers(1, channels)
-    shape = st.tuples(batches, *[st.integers(1, 7)] * axes, depth)
+    shape = st.tuples(choose.lengths(2), *[choose.lengths(7)] * axes, choose.lengths(channels))
     return choose.tensor("input", type, shape)
 
 
@@ -90,7 +89,8 @@ def bias_of(
     type = FLOAT32 if x.type == FLOAT32 else wide
     if not choose("bias", st.sampled_from(presence)):
         return None, wide
-    data = choose.draw(arrays(INT32 if type == INT64 else type, (channels,)))
+    of_size = type if type == FLOAT32 else choose.draw(st.sampled_from((INT8, INT16, INT32)))
+    data = choose.draw(arrays(of_size, (channels,)))
     scale = [scale_of(x) * each for each in w.scale] if type != FLOAT32 else []
     data = data.astype(dtype_of(type))
     return TensorSpec(type, (channels,), scale, [0] * len(scale), data=data), wide
@@ -124,7 +124,7 @@ def conv_2d(choose: Choose, type: TensorType) -> NodeSpec:
     _, height, width, depth = x.shape
     found = grid(choose, (height, width))
     groups = choose("groups", st.sampled_from([each for each in range(1, depth + 1) if depth % each == 0]))
-    channels = groups * choose.integer("channels_in_group", 1, 6 // groups)
+    channels = groups * choose.length("channels_in_group", 6 // groups)
     w = filters(choose, x, WEIGHTS, (channels, found["filter_h"], found["filter_w"], depth // groups), 0)
     bias, bias_type = bias_of(choose, x, w, channels, (INT64, INT32), (True, True, True, True, False))
     options = Conv2DOptions(
@@ -139,7 +139,7 @@ def depthwise_conv_2d(choose: Choose, type: TensorType) -> NodeSpec:
     x = image(choose, type)
     _, height, width, depth = x.shape
     found = grid(choose, (height, width))
-    multiplier = choose.integer("depth_multiplier", 1, 3)
+    multiplier = choose.length("depth_multiplier", 3)
     shape = (1, found["filter_h"], found["filter_w"], depth * multiplier)
     # LiteRT's hybrid kernel reads a scale for each channel, be there one or not.
     w = filters(choose, x, DEPTHWISE_WEIGHTS, shape, 3, st.just(True) if type == FLOAT32 else EITHER)
@@ -153,14 +153,14 @@ def depthwise_conv_2d(choose: Choose, type: TensorType) -> NodeSpec:
 
 def transpose_conv(choose: Choose, type: TensorType) -> NodeSpec:
     """TRANSPOSE_CONV: the windows are those of the output, and there is one for each pixel of the input."""
-    size = choose("output_size", st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    size = choose("output_size", st.tuples(choose.lengths(7), choose.lengths(7)))
     found = grid(choose, size, dilated=False)
     counts = [
         output_size(found["padding"], length, found[f"filter_{name}"], found[f"stride_{name}"])
         for name, length in zip("hw", size, strict=True)
     ]
-    x = choose.tensor("input", type, st.tuples(st.integers(1, 2), *map(st.just, counts), st.integers(1, 4)))
-    channels = choose.integer("channels", 1, 4)
+    x = choose.tensor("input", type, st.tuples(choose.lengths(2), *map(st.just, counts), choose.lengths(4)))
+    channels = choose.length("channels", 4)
     w = filters(choose, x, TRANSPOSE_WEIGHTS, (channels, found["filter_h"], found["filter_w"], x.shape[3]), 0)
     bias, bias_type = bias_of(choose, x, w, channels)
     y = choose.result(type, scale_of(x) * scale_of(w), 128 * prod(w.shape[1:]))
@@ -174,10 +174,10 @@ def transpose_conv(choose: Choose, type: TensorType) -> NodeSpec:
 
 def conv_3d(choose: Choose, type: TensorType) -> NodeSpec:
     """CONV_3D."""
-    x = choose.tensor("input", type, st.tuples(st.integers(1, 2), *[st.integers(1, 4)] * 3, st.integers(1, 3)))
+    x = choose.tensor("input", type, st.tuples(choose.lengths(2), *[choose.lengths(4)] * 3, choose.lengths(3)))
     found = grid(choose, x.shape[1:4], longest=2)
     sizes = [found[f"filter_{name}"] for name in NAMES]
-    channels = choose.integer("channels", 1, 3)
+    channels = choose.length("channels", 3)
     w = filters(choose, x, FLOAT_WEIGHTS, (*sizes, x.shape[4], channels), 4)
     bias, _ = bias_of(choose, x, w, channels)
     options = Conv3DOptions(**steps(found), fused_activation_function=choose.activation())
@@ -186,8 +186,8 @@ def conv_3d(choose: Choose, type: TensorType) -> NodeSpec:
 
 def fully_connected(choose: Choose, type: TensorType) -> NodeSpec:
     """FULLY_CONNECTED."""
-    x = choose.tensor("input", type, shapes(2, 3, most=6) | st.tuples(st.integers(1, 2), st.integers(1, 70)))
-    units, depth = choose.integer("units", 1, 6), x.shape[-1]
+    x = choose.tensor("input", type, choose.shapes(2, 3, most=6) | st.tuples(choose.lengths(2), choose.lengths(70)))
+    units, depth = choose.length("units", 6), x.shape[-1]
     w = filters(choose, x, FULLY_CONNECTED_WEIGHTS, (units, depth), 0)
     bias, bias_type = bias_of(choose, x, w, units, (INT64, INT32))
     options = FullyConnectedOptions(
@@ -203,8 +203,8 @@ def fully_connected(choose: Choose, type: TensorType) -> NodeSpec:
 def batch_matmul(choose: Choose, type: TensorType) -> NodeSpec:
     """BATCH_MATMUL; the second matrix comes at run time too, but where it is of another type."""
     of_second = choose("weights", st.sampled_from(BATCH_MATMUL_WEIGHTS[type]))
-    rows, depth, columns = (choose.integer(name, 1, 5) for name in ("rows", "depth", "columns"))
-    batches = choose("batches", shapes(0, 2, most=3))
+    rows, depth, columns = (choose.length(name, 5) for name in ("rows", "depth", "columns"))
+    batches = choose("batches", choose.shapes(0, 2, most=3))
     adj_x, adj_y = choose.flag("adj_x"), choose.flag("adj_y")
     first = (*batches, depth, rows) if adj_x else (*batches, rows, depth)
     second = (*batches, columns, depth) if adj_y else (*batches, depth, columns)
@@ -235,8 +235,8 @@ def pool(op: BuiltinOperator) -> Any:
 
 def svdf(choose: Choose, type: TensorType) -> NodeSpec:
     """SVDF: one step, from a memory of zeros."""
-    batches, depth, units = (choose.integer(name, 1, 4) for name in ("batches", "depth", "units"))
-    rank, memory = choose.integer("rank", 1, 2), choose.integer("memory", 1, 4)
+    batches, depth, units = (choose.length(name, 4) for name in ("batches", "depth", "units"))
+    rank, memory = choose.length("rank", 2), choose.length("memory", 4)
     number = units * rank
     x = choose.tensor("input", type, (batches, depth))
     feature = choose.draw(weights(type, (number, depth), 0, False))

@@ -308,7 +308,7 @@ def fold_prelu_quantized(node: Node, host: Host) -> Callable[[Array, Array], Arr
         require_affine(tensor)
     ratio = host.numerics.product_multiplier
     positive = quantize_multiplier(ratio(first_scale(x), 1.0, first_scale(y)))
-    negative = quantize_multiplier(ratio(first_scale(x), first_scale(alpha), first_scale(y)))
+    negative = quantize_multiplier(ratio(first_scale(x), host.numerics.scale_of_one(alpha), first_scale(y)))
     limits = np.iinfo(dtype_of(y.type))
 
     def compute(values: Array, slopes: Array) -> Array:

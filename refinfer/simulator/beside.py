@@ -54,4 +54,3 @@ REGISTRATION = struct(
 
 INTERPRETERS = {(4, 1): 208, (4, 4): 212, (8, 4): 408}
 """sizeof(MicroInterpreter) by the bytes of a pointer and of an enum, as compilers gave it for TFLM 90b983c2b."""
-

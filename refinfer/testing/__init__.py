@@ -19,7 +19,7 @@ from refinfer.testing.referees import Answer, Referee, installed, referee
 if TYPE_CHECKING:
     from refinfer.testing.case import Case
     from refinfer.testing.check import KernelMismatch, check_kernel, kernel_test
-    from refinfer.testing.generate import cases, examples_of, networks, nodes
+    from refinfer.testing.generate import cases, cases_of, examples_of, networks, nodes
     from refinfer.testing.golden import export_golden
     from refinfer.testing.kernels import c_kernel, command_kernel, referee_kernel
     from refinfer.testing.operators.table import OPERATORS
@@ -39,6 +39,7 @@ __all__ = [
     "build",
     "c_kernel",
     "cases",
+    "cases_of",
     "check_kernel",
     "command_kernel",
     "examples_of",
@@ -59,7 +60,7 @@ __all__ = [
 _HOMES = {
     "case": ("Case",),
     "check": ("KernelMismatch", "check_kernel", "kernel_test"),
-    "generate": ("cases", "examples_of", "networks", "nodes"),
+    "generate": ("cases", "cases_of", "examples_of", "networks", "nodes"),
     "golden": ("export_golden",),
     "kernels": ("c_kernel", "command_kernel", "referee_kernel"),
     "operators.table": ("OPERATORS",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.common import first_zero_point
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     Index = tuple[int, ...]
     Terms = Callable[[Case, Array, Array, Index], Iterator[tuple[Index, Index]]]
+
+
+WIDTH = 110  # columns of a line of options
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,7 @@ def _options(node: Node) -> Iterator[str]:
     fields = getattr(type(node.options), "fields", ())
     values = [(field.name, getattr(node.options, field.name)) for field in fields]
     shown = [f"{name}={getattr(value, 'name', value)}" for name, value in values if value is not None]
-    if shown:
-        yield ", ".join(shown)
+    yield from wrap(", ".join(shown), WIDTH)
 
 
 def _quantization(node: Node) -> Iterator[str]:

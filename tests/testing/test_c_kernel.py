@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from refinfer import __version__
+from refinfer.schema import read_model
 from refinfer.schema.enums import BuiltinOperator, Padding, TensorType
 from refinfer.schema.errors import UsageError
 from refinfer.testing import Case, KernelMismatch, c_kernel, cases, check_kernel, examples_of, export_golden, parameters
@@ -130,14 +134,20 @@ def test_the_example_passes_what_is_right_and_finds_what_is_planted(tmp_path: Pa
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "c_kernel" / "check.py")],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout in (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-    assert (tmp_path / "failing.tflite").exists()
+    assert done.stdout.startswith("The right one: 500 cases, all equal.\nThe other one:\n")
+    (found, expected), *_ = re.findall(r"element .*: (-?\d+), and should be (-?\d+) ", done.stdout)
+    assert int(found) == int(expected) + 1
+    small = read_model(tmp_path / "failing.tflite").subgraphs[0].nodes[0].outputs[0]
+    assert small.elements <= 4
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    if f"with Hypothesis {version('hypothesis')};" in page:
+        assert done.stdout in page
 
 
 # what kernels are told

@@ -13,6 +13,7 @@ from refinfer.testing.choices import Choose
 from refinfer.testing.models import NodeSpec
 from refinfer.testing.operators import elementwise as element
 from refinfer.testing.operators import movement as move
+from refinfer.testing.operators import rare
 from refinfer.testing.operators import windows as window
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ OPERATORS: dict[Op, Operator] = {
     Op.FULLY_CONNECTED: Operator(window.fully_connected, INTEGER_LAYERS, window.FULLY_CONNECTED_WEIGHTS),
     Op.L2_NORMALIZATION: Operator(element.l2_normalization, (FLOAT32, INT8, UINT8)),
     Op.L2_POOL_2D: Operator(window.pool(Op.L2_POOL_2D), (FLOAT32,)),
+    Op.LOCAL_RESPONSE_NORMALIZATION: Operator(rare.local_response_normalization, (FLOAT32,)),
     Op.LOGISTIC: Operator(element.activation(Op.LOGISTIC, 1 / 256), INTEGER_LAYERS),
     Op.MAX_POOL_2D: Operator(window.pool(Op.MAX_POOL_2D), INTEGER_LAYERS),
     Op.MUL: Operator(element.mul, (*ARITHMETIC, UINT32, COMPLEX64)),
@@ -118,6 +120,7 @@ OPERATORS: dict[Op, Operator] = {
     Op.SLICE: Operator(move.slice_of, MOVED),
     Op.SIN: Operator(element.plain_unary(Op.SIN), (FLOAT32,)),
     Op.TRANSPOSE_CONV: Operator(window.transpose_conv, INTEGER_LAYERS, window.TRANSPOSE_WEIGHTS),
+    Op.SPARSE_TO_DENSE: Operator(rare.sparse_to_dense, (FLOAT32, INT8, UINT8, INT32, INT64)),
     Op.TILE: Operator(move.tile, (FLOAT32, INT8, UINT8, INT32, INT64, BOOL)),
     Op.EXPAND_DIMS: Operator(move.expand_dims, MOVED),
     Op.EQUAL: Operator(element.comparison(Op.EQUAL), (*ARITHMETIC, BOOL)),
@@ -145,6 +148,7 @@ OPERATORS: dict[Op, Operator] = {
     Op.ZEROS_LIKE: Operator(element.plain_unary(Op.ZEROS_LIKE), (FLOAT32, INT8, INT32, INT64)),
     Op.FILL: Operator(move.fill, (INT32, INT64)),
     Op.FLOOR_MOD: Operator(element.whole_division(Op.FLOOR_MOD), (FLOAT32, INT8, INT16, INT32, INT64)),
+    Op.RANGE: Operator(rare.range_of, (FLOAT32, INT32, INT64)),
     Op.RESIZE_NEAREST_NEIGHBOR: Operator(
         move.resize(Op.RESIZE_NEAREST_NEIGHBOR, move.RESIZE[Op.RESIZE_NEAREST_NEIGHBOR]),
         (FLOAT32, INT8, INT16, UINT8, INT32),
@@ -163,10 +167,15 @@ OPERATORS: dict[Op, Operator] = {
     Op.WHERE: Operator(move.where, (FLOAT32, INT8, UINT8, INT32, INT64, BOOL)),
     Op.RANK: Operator(move.rank_of, MOVED),
     Op.ELU: Operator(element.activation(Op.ELU), (FLOAT32, INT8)),
+    Op.REVERSE_SEQUENCE: Operator(rare.reverse_sequence, (FLOAT32, INT16, UINT8, INT32, INT64)),
+    Op.MATRIX_DIAG: Operator(rare.matrix_diag, ARITHMETIC),
     Op.QUANTIZE: Operator(element.quantize, (FLOAT32, INT8, UINT8, INT16, INT32)),
+    Op.MATRIX_SET_DIAG: Operator(rare.matrix_set_diag, ARITHMETIC),
     Op.ROUND: Operator(element.plain_unary(Op.ROUND), (FLOAT32,)),
     Op.HARD_SWISH: Operator(element.activation(Op.HARD_SWISH), (FLOAT32, INT8, UINT8)),
+    Op.SCATTER_ND: Operator(rare.scatter_nd, (FLOAT32, INT8, UINT8, INT32, INT64, BOOL)),
     Op.SELECT_V2: Operator(element.select(Op.SELECT_V2), (BOOL,)),
+    Op.SEGMENT_SUM: Operator(rare.segment_sum, (FLOAT32, INT32)),
     Op.BATCH_MATMUL: Operator(window.batch_matmul, (FLOAT32, INT8, INT16), window.BATCH_MATMUL_WEIGHTS),
     Op.CUMSUM: Operator(move.cumsum, (FLOAT32, INT8, INT32, INT64)),
     Op.BROADCAST_TO: Operator(move.broadcast_to, MOVED),
@@ -180,8 +189,17 @@ OPERATORS: dict[Op, Operator] = {
     Op.GELU: Operator(element.gelu, (FLOAT32, INT8, UINT8)),
     Op.DYNAMIC_UPDATE_SLICE: Operator(move.dynamic_update_slice, (FLOAT32, INT8, INT16, INT32, INT64, BOOL)),
     Op.RELU_0_TO_1: Operator(element.activation(Op.RELU_0_TO_1), (FLOAT32, INT8, UINT8)),
+    Op.UNSORTED_SEGMENT_PROD: Operator(rare.unsorted_segment(Op.UNSORTED_SEGMENT_PROD), (FLOAT32, INT32)),
+    Op.UNSORTED_SEGMENT_MAX: Operator(rare.unsorted_segment(Op.UNSORTED_SEGMENT_MAX), (FLOAT32, INT32)),
+    Op.UNSORTED_SEGMENT_SUM: Operator(rare.unsorted_segment(Op.UNSORTED_SEGMENT_SUM), (FLOAT32, INT32)),
     Op.ATAN2: Operator(element.plain_binary(Op.ATAN2, stretched=False), (FLOAT32, FLOAT64)),
+    Op.UNSORTED_SEGMENT_MIN: Operator(rare.unsorted_segment(Op.UNSORTED_SEGMENT_MIN), (FLOAT32, INT32)),
     Op.SIGN: Operator(element.plain_unary(Op.SIGN), (FLOAT32, FLOAT64, INT32)),
+    Op.BITCAST: Operator(rare.bitcast, (FLOAT32, INT8, INT16, INT32, INT64, UINT8)),
     Op.BITWISE_XOR: Operator(element.plain_binary(Op.BITWISE_XOR), (INT8, INT16, INT32, UINT8, UINT16, UINT32)),
     Op.RIGHT_SHIFT: Operator(element.plain_binary(Op.RIGHT_SHIFT), (INT8, INT16, INT32, UINT8, UINT16, UINT32)),
+    Op.STABLEHLO_ADD: Operator(rare.stablehlo(Op.STABLEHLO_ADD), ARITHMETIC),
+    Op.STABLEHLO_MULTIPLY: Operator(rare.stablehlo(Op.STABLEHLO_MULTIPLY), ARITHMETIC),
+    Op.STABLEHLO_MAXIMUM: Operator(rare.stablehlo(Op.STABLEHLO_MAXIMUM), ARITHMETIC),
+    Op.STABLEHLO_MINIMUM: Operator(rare.stablehlo(Op.STABLEHLO_MINIMUM), ARITHMETIC),
 }

@@ -37,6 +37,7 @@ from tests.comparisons import (
 from tests.corpus import CorpusModel
 from tests.referees.tflm import INSTALLED, Tflm, Verdict, refusal_of
 from tests.small_models import SmallTensor, model_of
+from tools import operator_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -155,7 +156,12 @@ def deviations() -> Iterator[str]:
         yield row(entry["model"].removesuffix(".tflite"), entry["check"], entry["cause"])
 
 
-TABLES: dict[str, Callable[[], Iterable[str]]] = {"sample models": sample_models, "deviations": deviations}
+TABLES: dict[str, Callable[[], Iterable[str]]] = {
+    "sample models": sample_models,
+    "deviations": deviations,
+    "operators": operator_table.operators,
+    "operators summary": operator_table.summary,
+}
 WHEEL_TABLES: dict[str, Callable[[], Iterable[str]]] = {"tight arenas": tight_arenas} if INSTALLED else {}
 
 

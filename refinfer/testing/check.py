@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from refinfer.schema.errors import RefinferError, UsageError
 from refinfer.testing.case import Case
 from refinfer.testing.explain import differences, explain
 from refinfer.testing.generate import cases
+from refinfer.testing.repeatable import decided_by_seed
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -133,7 +134,8 @@ class Search:
             verbosity=Verbosity.quiet,
         )(seeded)
         try:
-            run()
+            with nullcontext() if self._seed is None else decided_by_seed():
+                run()
         except KernelMismatch as mismatch:
             return mismatch
         except Unsatisfiable:

@@ -26,6 +26,7 @@ from refinfer.testing.case import Case, model_of, shaped
 from refinfer.testing.choices import Choose, same
 from refinfer.testing.models import NodeSpec, TensorSpec
 from refinfer.testing.operators.table import OPERATORS, as_it_is
+from refinfer.testing.repeatable import decided_by_seed
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -144,7 +145,8 @@ def examples_of(strategy: SearchStrategy[T], count: int, number: int = 0) -> lis
     def take(example: T) -> None:
         found.append(example)
 
-    take()
+    with decided_by_seed():
+        take()
     return found
 
 

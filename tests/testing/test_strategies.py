@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -168,3 +171,23 @@ def test_the_same_number_makes_the_same_examples() -> None:
     first, second = (examples_of(cases(BuiltinOperator.ADD, INT8), 10, number=5) for _ in range(2))
     assert [case.key for case in first] == [case.key for case in second]
     assert [case.key for case in first] != [case.key for case in examples_of(cases(BuiltinOperator.ADD, INT8), 10, 6)]
+
+
+ASK = """
+import sys
+sys.path[:0] = [{root!r}, {folder!r}]
+import around
+from refinfer.schema.enums import BuiltinOperator, TensorType
+from refinfer.testing import cases, examples_of
+print([case.key for case in examples_of(cases(BuiltinOperator.FULLY_CONNECTED, TensorType.INT8), 60, number=5)])
+"""
+
+
+def test_the_same_number_makes_the_same_examples_whatever_source_is_around(tmp_path: Path) -> None:
+    said = []
+    for source in ("numbers = [3]", "numbers = [-77, 5, 1.375, 2.75, 0.1875, 41]"):
+        (tmp_path / "around.py").write_text(source)
+        ask = ASK.format(root=str(Path(__file__).resolve().parents[2]), folder=str(tmp_path))
+        asked = [sys.executable, "-B", "-c", ask]
+        said.append(subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+    assert said[0] == said[1]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refinfer.kernels import (
+    add,
     batch_matmul,
-    binary,
     cmsis_nn_sizes,
     conv,
     fully_connected,
@@ -339,7 +339,7 @@ def instead_of(reference: Kernel, init: Step, prepare: Step | None = None) -> Ke
 
 
 CMSIS_NN: dict[BuiltinOperator, Kernel] = {
-    BuiltinOperator.ADD: instead_of(binary.ADD, init(binary.OP_DATA_ADD, "add.cc")),
+    BuiltinOperator.ADD: instead_of(add.ADD, init(add.OP_DATA_ADD, "add.cc")),
     BuiltinOperator.AVERAGE_POOL_2D: instead_of(
         pool.AVERAGE_POOL_2D, init(OP_DATA_POOLING, "pooling.cc"), prepare_average_pool
     ),

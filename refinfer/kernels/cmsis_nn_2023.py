@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from refinfer.kernels import binary, conv, fully_connected, pool, softmax
+from refinfer.kernels import add, conv, fully_connected, pool, softmax
 from refinfer.kernels.cmsis_nn import (
     OP_DATA_CONV,
     OP_DATA_DEPTHWISE,
@@ -134,7 +134,7 @@ def refuse_lstm(node: Node, build: Build) -> Iterator[Request]:
 
 
 CMSIS_NN_2023: dict[BuiltinOperator, Kernel] = {
-    BuiltinOperator.ADD: instead_of(binary.ADD, init(binary.OP_DATA_ADD, "add.cpp")),
+    BuiltinOperator.ADD: instead_of(add.ADD, init(add.OP_DATA_ADD, "add.cpp")),
     BuiltinOperator.AVERAGE_POOL_2D: instead_of(
         pool.AVERAGE_POOL_2D, init(OP_DATA_POOLING, "pooling.cpp"), prepare_average_pool
     ),

@@ -4,14 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.broadcast import Elementwise
 from refinfer.kernels.common import first_scale, first_zero_point
-from refinfer.kernels.fixedpoint import quantize_multiplier, scale_twice, wrap_int32
+from refinfer.kernels.fixedpoint import clamp, quantize_multiplier, scale_twice, wrap_int32
+from refinfer.kernels.layout import FLOAT, INT16, INT32, INT64, UINT8, Repeated, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.quantization import ratio
 from refinfer.schema.graph import Tensor
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
+
+ARITHMETIC_PARAMS = struct(
+    "ArithmeticParams",
+    broadcast_category=UINT8,  # an enum class that states its width
+    input1_offset=INT32,
+    input2_offset=INT32,
+    output_offset=INT32,
+    output_multiplier=INT32,
+    output_shift=INT32,
+    left_shift=INT32,
+    input1_multiplier=INT32,
+    input1_shift=INT32,
+    input2_multiplier=INT32,
+    input2_shift=INT32,
+    quantized_activation_min=INT32,
+    quantized_activation_max=INT32,
+    float_activation_min=FLOAT,
+    float_activation_max=FLOAT,
+    int64_activation_min=INT64,
+    int64_activation_max=INT64,
+    int16_activation_min=INT16,
+    int16_activation_max=INT16,
+    broadcast_shape=Repeated(INT32, 5),
+)
+"""[types.h] A member of the structs of several operators."""
 
 
 class Input(NamedTuple):
@@ -33,3 +60,21 @@ def to_common_scale(x: Array, p: Input) -> Array:
     """((x + offset) << left_shift) * multiplier * 2**(shift - 31), in int32."""
     shifted = wrap_int32((x.astype(np.int64) + p.offset) << p.left_shift)
     return scale_twice(shifted, p.multiplier, p.shift)
+
+
+class Sum(NamedTuple):
+    """What a quantized sum or difference comes down to; the output's shift may be to the left."""
+
+    first: Input
+    second: Input
+    multiplier: int
+    shift: int
+    offset: int
+    low: int
+    high: int
+
+
+def evaluate_sum(p: Sum, combine: Elementwise, a: Array, b: Array) -> Array:
+    """y = clamp(scale(combine(a, b at a common scale)) + offset), the sum in int32"""
+    raw = combine(to_common_scale(a, p.first), to_common_scale(b, p.second))
+    return clamp(scale_twice(wrap_int32(raw), p.multiplier, p.shift) + p.offset, p.low, p.high, a.dtype)

@@ -26,10 +26,11 @@ from refinfer.kernels.common import (
     require_shape,
     type_size,
 )
+from refinfer.kernels.common_scale import ARITHMETIC_PARAMS
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.fully_connected import is_per_channel, per_channel_arrays
 from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data, require, temps
-from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT16, INT32, INT64, UINT8, Build, Repeated, struct
+from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT16, INT32, UINT8, Build, Repeated, struct
 from refinfer.kernels.recurrent import cell_of, walk
 from refinfer.schema.enums import LSTMKernelType, TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -71,29 +72,6 @@ FULLY_CONNECTED_PARAMS = struct(
     lhs_cacheable=BOOL,
     rhs_cacheable=BOOL,
     weights_format=UINT8,  # an enum class that states its width
-)
-ARITHMETIC_PARAMS = struct(
-    "ArithmeticParams",
-    broadcast_category=UINT8,  # an enum class that states its width
-    input1_offset=INT32,
-    input2_offset=INT32,
-    output_offset=INT32,
-    output_multiplier=INT32,
-    output_shift=INT32,
-    left_shift=INT32,
-    input1_multiplier=INT32,
-    input1_shift=INT32,
-    input2_multiplier=INT32,
-    input2_shift=INT32,
-    quantized_activation_min=INT32,
-    quantized_activation_max=INT32,
-    float_activation_min=FLOAT,
-    float_activation_max=FLOAT,
-    int64_activation_min=INT64,
-    int64_activation_max=INT64,
-    int16_activation_min=INT16,
-    int16_activation_max=INT16,
-    broadcast_shape=Repeated(INT32, 5),
 )
 GATE_PARAMETERS = struct(
     "GateParameters", input_fc_params=FULLY_CONNECTED_PARAMS, recurrent_fc_params=FULLY_CONNECTED_PARAMS

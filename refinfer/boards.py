@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from refinfer.schema.errors import UsageError
+from refinfer.toml_file import read_toml
 
 TABLE = os.path.join(os.path.dirname(__file__), "boards.json")
 
@@ -174,17 +175,7 @@ def find_board(name: str) -> Board:
 
 def board_from_toml(path: str | os.PathLike[str]) -> Board:
     """A board of the user's own; docs/boards.md shows the file. Raises UsageError where it makes no sense."""
-    import tomllib  # only the few who have a board of their own pay for it
-
-    place = os.fspath(path)
-    try:
-        with open(place, "rb") as file:
-            fields = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"{place}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{place}: not a TOML file: {error}") from None
-    stem = os.path.splitext(os.path.basename(place))[0]
+    place, stem, fields = read_toml(path)
     return _own_board({"id": stem, "name": stem, **fields}, place)
 
 

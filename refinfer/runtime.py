@@ -94,9 +94,9 @@ class Interpreter:
             raise ValueError("Invalid model file path")
         with open(model_path, "rb") as file:
             data = file.read()
-        return cls(
+        return cls.from_bytes(
             data,
-            [] if custom_op_registerers is None else custom_op_registerers,
+            custom_op_registerers,
             arena_size,
             intrepreter_config,
             alt_decompression_memory_size,

@@ -32,7 +32,7 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, Step, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, Struct, When, struct
-from refinfer.kernels.library_window import Window, window
+from refinfer.kernels.library_window import over, window
 from refinfer.kernels.quantization import require_zero_point
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -266,21 +266,8 @@ def prepare_transpose_conv(node: Node, build: Build) -> Iterator[Request]:
     yield from conv.per_channel_arrays(weights, transpose_conv.CHANNEL_AXIS, source)
     if x.type == INT8:
         options = options_of(node, TransposeConvOptions)
-        turned = Window(
-            batches=x.shape[0],
-            height=x.shape[1],
-            width=x.shape[2],
-            channels=x.shape[3],
-            filter_height=weights.shape[1],
-            filter_width=weights.shape[2],
-            filter_channels=weights.shape[3],
-            output_height=y.shape[1],
-            output_width=y.shape[2],
-            output_channels=weights.shape[0],
-            stride=(options.stride_h, options.stride_w),
-            dilation=(1, 1),
-            padding=(0, 0),
-        )
+        seen = over(x, weights, y, (options.stride_h, options.stride_w), dilation=(1, 1), padding=(0, 0))
+        turned = seen._replace(output_channels=weights.shape[0])
         yield Scratch("scratch_buffer_index", cmsis_nn_sizes.transpose_conv(turned, build), source)
         yield Scratch("scratch_buffer_output_index", cmsis_nn_sizes.reversed_filter(turned), source)
     if x.type == INT16:

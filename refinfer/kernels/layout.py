@@ -104,10 +104,6 @@ class Build:
         """The bytes of `member`, as C's sizeof gives them."""
         return self.size_align(member)[0]
 
-    def alignof(self, member: Member) -> int:
-        """The alignment of `member` in bytes."""
-        return self.size_align(member)[1]
-
     def size_align(self, member: Member) -> tuple[int, int]:
         """Size and alignment of `member` in bytes."""
         if isinstance(member, Struct) and member.name in self.structs:

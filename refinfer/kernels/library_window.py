@@ -36,6 +36,14 @@ def window(x: Tensor, weights: Tensor, y: Tensor, options: Conv2DOptions | Depth
     """A convolution of three tensors of rank 4; its padding is what lies ahead of the image."""
     rows = windows(options.padding, x.shape[1], weights.shape[1], options.stride_h, options.dilation_h_factor)
     columns = windows(options.padding, x.shape[2], weights.shape[2], options.stride_w, options.dilation_w_factor)
+    dilation = (options.dilation_h_factor, options.dilation_w_factor)
+    return over(x, weights, y, (options.stride_h, options.stride_w), dilation, (rows.before, columns.before))
+
+
+def over(
+    x: Tensor, weights: Tensor, y: Tensor, stride: tuple[int, int], dilation: tuple[int, int], padding: tuple[int, int]
+) -> Window:
+    """The sizes that three tensors of rank 4 have, with such a movement."""
     return Window(
         batches=x.shape[0],
         height=x.shape[1],
@@ -47,7 +55,7 @@ def window(x: Tensor, weights: Tensor, y: Tensor, options: Conv2DOptions | Depth
         output_height=y.shape[1],
         output_width=y.shape[2],
         output_channels=y.shape[3],
-        stride=(options.stride_h, options.stride_w),
-        dilation=(options.dilation_h_factor, options.dilation_w_factor),
-        padding=(rows.before, columns.before),
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
     )

@@ -21,6 +21,7 @@ from refinfer.kernels.layout import Abi, Build
 from refinfer.kernels.registry import LIBRARIES
 from refinfer.schema.errors import UsageError
 from refinfer.simulator.structs import TF_LITE_STATIC_MEMORY
+from refinfer.toml_file import read_toml
 
 LP64 = Abi(pointer=8, enum=4)
 ILP32 = Abi(pointer=4, enum=4)
@@ -216,20 +217,10 @@ def find_target(name: str) -> Target:
 
 def target_from_toml(path: str | os.PathLike[str]) -> Target:
     """A target of the user's own; docs/targets.md shows the file. Raises UsageError where it makes no sense."""
-    import tomllib  # only the few who have a target of their own pay for it
-
-    place = os.fspath(path)
-    try:
-        with open(place, "rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"{place}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{place}: not a TOML file: {error}") from None
+    place, stem, content = read_toml(path)
     table = content.get("target")
     if not isinstance(table, dict) or len(content) > 1:
         raise UsageError(f"{place}: it holds one table, [target]")
-    stem = os.path.splitext(os.path.basename(place))[0]
     try:
         return _own_target({"name": stem, **table})
     except UsageError as error:

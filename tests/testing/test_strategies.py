@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import find, given
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from refinfer.kernels.compute import DTYPES, dtype_of
@@ -20,6 +21,7 @@ from refinfer.testing.generate import cases_of
 from refinfer.testing.strategies import fitting_scales, shapes, tensors, zero_points
 
 FLOAT32, INT8, INT16 = TensorType.FLOAT32, TensorType.INT8, TensorType.INT16
+UNSAVED = settings(database=None)  # what was found in an earlier run is no start for this one
 NUMBERS = [type for type, dtype in DTYPES.items() if dtype != "object" and type != TensorType.RESOURCE]
 
 
@@ -92,7 +94,7 @@ def test_a_tensor_shrinks_to_one_zero_of_scale_1() -> None:
 
 
 def test_an_array_shrinks_to_the_smallest_number_that_will_do() -> None:
-    drawn = find(arrays(INT16, (3,)), lambda x: bool((x < -4).any()))
+    drawn = find(arrays(INT16, (3,)), lambda x: bool((x < -4).any()), settings=UNSAVED, random=Random(0))
     assert sorted(drawn.tolist()) == [-5, 0, 0]
 
 

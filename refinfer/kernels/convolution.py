@@ -126,22 +126,27 @@ def filter_scales(p: Operands) -> Sequence[float]:
     return scales
 
 
-def fold_int8(p: Operands) -> Start:
+def fold_quantized(params: Callable[[Operands], Params]) -> Callable[[Operands], Start]:
+    """The arithmetic of integers, by their parameters."""
+    return lambda p: partial(start_quantized, params(p))
+
+
+def params_int8(p: Operands) -> Params:
     """int8 with int8 or int4 filters, per tensor or per channel: the filter's zero point counts as 0."""
-    return partial(start_quantized, quantized(p, in_fixed_point(real_multipliers(p))))
+    return quantized(p, in_fixed_point(real_multipliers(p)))
 
 
-def fold_16x8(p: Operands) -> Start:
+def params_16x8(p: Operands) -> Params:
     """int16 with int8 filters, all symmetric: the accumulator is as wide as the bias, and rounds accordingly."""
     multipliers = real_multipliers(p)
     if (p.bias_type if p.bias is None else p.bias.type) == TensorType.INT32:
         params = quantized(p, in_fixed_point(multipliers))
     else:
         params = quantized(p, in_fixed_point_of_16_bits(multipliers))._replace(keep=as_it_is)
-    return partial(start_quantized, params._replace(input_offset=0, output_offset=0))
+    return params._replace(input_offset=0, output_offset=0)
 
 
-def fold_uint8(p: Operands) -> Start:
+def params_uint8(p: Operands) -> Params:
     """uint8, per tensor: the product of the two scales is rounded to float32.
 
     [kernel_util.cc: GetQuantizedConvolutionMultipler]
@@ -150,7 +155,7 @@ def fold_uint8(p: Operands) -> Start:
     require_convolution_multiplier(p.x, p.weights, p.bias, p.y)
     product = float(np.float32(first_scale(p.x)) * np.float32(first_scale(p.weights)))
     params = quantized(p, in_fixed_point([product / first_scale(p.y)]))
-    return partial(start_quantized, params._replace(filter_offset=-first_zero_point(p.weights)))
+    return params._replace(filter_offset=-first_zero_point(p.weights))
 
 
 def real_multipliers(p: Operands) -> list[float]:
@@ -293,3 +298,15 @@ BIAS_TYPES = {
     TensorType.UINT8: (TensorType.INT32,),
     TensorType.INT8: (TensorType.INT32,),
 }
+PARAMS = {
+    (TensorType.UINT8, TensorType.UINT8): params_uint8,
+    (TensorType.INT8, TensorType.INT8): params_int8,
+    (TensorType.INT8, TensorType.INT4): params_int8,
+    (TensorType.INT16, TensorType.INT8): params_16x8,
+    (TensorType.INT16, TensorType.INT4): params_16x8,
+}
+"""The parameters of integers, by the types of input and filter."""
+
+fold_int8 = fold_quantized(params_int8)
+fold_16x8 = fold_quantized(params_16x8)
+fold_uint8 = fold_quantized(params_uint8)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.common import first_scale
@@ -50,20 +49,46 @@ class Numerics:
     """The numbers with which that table is made."""
 
 
+class FixedPoint:
+    """A multiplier and a shift for each channel (one for all, where there is one), applied by `scale`."""
+
+    def __init__(self, scale: Callable[[Array, Array, Array], Array], multipliers: Sequence[float]) -> None:
+        """From real multipliers."""
+        pairs = [quantize_multiplier(each) for each in multipliers]
+        self.scale = scale
+        self.multiplier = np.array([m for m, _ in pairs], np.int64)
+        self.shift = np.array([shift for _, shift in pairs], np.int64)
+
+    def __call__(self, acc: Array) -> Array:
+        """Requantize."""
+        return self.scale(acc, self.multiplier, self.shift)
+
+
+class FloatingPoint:
+    """A double for each channel (one for all, where there is one); one rounding, ties away from zero."""
+
+    def __init__(self, multipliers: Sequence[float]) -> None:
+        """From real multipliers."""
+        self.real = np.array(multipliers, np.float64)
+
+    def __call__(self, acc: Array) -> Array:
+        """Requantize."""
+        return to_int32(round_away(acc * self.real))
+
+
 def in_fixed_point(multipliers: Sequence[float]) -> Requantize:
     """Two roundings in int32: `scale_twice`."""
-    return partial(_apply, scale_twice, *_fixed(multipliers))
+    return FixedPoint(scale_twice, multipliers)
 
 
 def in_fixed_point_of_16_bits(multipliers: Sequence[float]) -> Requantize:
     """An int64 accumulator with a multiplier of 16 bits: `scale_int64`."""
-    return partial(_apply, scale_int64, *_fixed(multipliers))
+    return FixedPoint(scale_int64, multipliers)
 
 
 def in_floating_point(multipliers: Sequence[float]) -> Requantize:
     """One rounding of a double product, ties away from zero."""
-    real = np.array(multipliers, np.float64)
-    return lambda acc: to_int32(round_away(acc * real))
+    return FloatingPoint(multipliers)
 
 
 def only_scale(tensor: Tensor) -> float:
@@ -97,12 +122,3 @@ def ratio_of_float_product(first: float, second: float, output: float) -> float:
     """first * second / output of doubles, where the product has been a float [GetQuantizedConvolutionMultipler]."""
     with np.errstate(all="ignore"):
         return float(np.float32(first) * np.float32(second)) / output
-
-
-def _fixed(multipliers: Sequence[float]) -> tuple[Array, Array]:
-    pairs = [quantize_multiplier(each) for each in multipliers]
-    return np.array([m for m, _ in pairs], np.int64), np.array([shift for _, shift in pairs], np.int64)
-
-
-def _apply(scale: Callable[[Array, Array, Array], Array], multiplier: Array, shift: Array, acc: Array) -> Array:
-    return scale(acc, multiplier, shift)

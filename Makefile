@@ -32,8 +32,8 @@ corpus: .venv/test  ## run the tests on every model of the folder REFINFER_CORPU
 	@test -n "$$REFINFER_CORPUS" || { echo 'REFINFER_CORPUS is not set: make it name a folder of models with their manifest.json' >&2; exit 2; }
 	REFINFER_CORPUS_ALL=1 $(BIN)/python -m pytest $(ARGS)
 
-bench: .venv/bench  ## time a cold start against mcufit, the nearest tool of its kind
-	$(BIN)/python benchmarks/cold_start.py $(MODEL) --mcufit $(BIN)/mcufit $(ARGS)
+bench: .venv/bench  ## time everything against the official runtimes and mcufit; ARGS="--only steady --json FILE"
+	$(BIN)/python -m benchmarks --mcufit $(BIN)/mcufit $(ARGS)
 
 clean:  ## remove the environment and all that tools left
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -1,0 +1,154 @@
+"""Steady state: how long a call takes when everything is loaded, as ratios in one process, with the answers compared.
+
+Each model has a process of its own, with one thread. In it refinfer and its peers take turns, in an order that is drawn
+anew each time; a turn is a call that is not timed and one that is, on the same random inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from random import Random
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from benchmarks.models import Model, random_inputs
+from benchmarks.processes import Died, ask
+from benchmarks.report import Section, Settings, table
+from benchmarks.runtimes import PEERS, Loaded, engines, load_refinfer
+from refinfer.interpreter import details_of
+from refinfer.schema.file import read_model
+
+ROUNDS = (5, 500)  # at least, at most
+
+
+def run(settings: Settings) -> Section:
+    """Every model, each engine a row."""
+    found = {model.name: _asked(model, settings.seconds) for model in settings.models}
+    rows = [row for name, each in found.items() for row in rows_of(name, each)]
+    head = ("model", "engine", "ms", *PEERS)
+    notes = [line for name, each in found.items() for line in notes_of(name, each)]
+    problems = [line for name, each in found.items() for line in problems_of(name, each)]
+    return Section(
+        "How many times as long peers take: of medians (of minima)", table(head, rows) + notes, found, problems
+    )
+
+
+def _asked(model: Model, seconds: float) -> Any:
+    try:
+        return ask("benchmarks.steady", model.path, str(seconds))
+    except Died as death:
+        return {"times": {}, "equal": {}, "left_out": {"all": str(death)}}
+
+
+def measure(path: str, seconds: float) -> dict[str, Any]:
+    """Times in seconds by runtime, how often peers' answers were ours, and what was left out, and why."""
+    loaded, left_out = load_all(path)
+    subgraph = read_model(path).subgraphs[0]
+    details = [details_of(tensor, tensor.shape) for tensor in subgraph.inputs]
+    shapes, dtypes = ([each[key] for each in details] for key in ("shape", "dtype"))
+    times: dict[str, list[float]] = {name: [] for name in loaded}
+    equal = dict.fromkeys(set(pairs(loaded)), 0)
+    order, end, least, most = Random(0), perf_counter() + seconds, *ROUNDS
+    for number in range(most):
+        if number >= least and perf_counter() > end:
+            break
+        inputs = random_inputs(shapes, dtypes, number)
+        answers = {}
+        for name in order.sample(sorted(loaded), len(loaded)):
+            taken, answers[name] = turn(loaded[name], inputs)
+            times[name].append(taken)
+        for ours, theirs in equal:
+            equal[ours, theirs] += answers[ours] == answers[theirs]
+    return {
+        "times": {name: taken[1:] for name, taken in times.items()},
+        "equal": {f"{ours} = {theirs}": f"{count} of {len(times[ours])}" for (ours, theirs), count in equal.items()},
+        "left_out": left_out,
+    }
+
+
+def turn(runtime: Loaded, inputs: list[Any]) -> tuple[float, list[bytes]]:
+    """The time of the second of two calls, and the bits of its answer."""
+    runtime.set(inputs)
+    runtime.invoke()
+    runtime.set(inputs)
+    start = perf_counter()
+    runtime.invoke()
+    taken = perf_counter() - start
+    return taken, [output.tobytes() for output in runtime.get()]
+
+
+def load_all(path: str) -> tuple[dict[str, Loaded], dict[str, str]]:
+    """The runtimes that run a model, and why others do not."""
+    loaders: dict[str, Callable[[str], Loaded]] = {name: peer.load for name, peer in PEERS.items()}
+    for engine in engines():
+        for dialect in ("litert", "tflm"):
+            loaders[ours(engine, dialect)] = partial(load_refinfer, engine, dialect)
+    loaded, left_out = {}, {}
+    for name, load in loaders.items():
+        try:
+            loaded[name] = load(path)
+        except ImportError:
+            left_out[name] = "not installed"
+        except (RuntimeError, ValueError) as refusal:
+            left_out[name] = str(refusal).strip().splitlines()[0]
+    return loaded, left_out
+
+
+def ours(engine: str, dialect: str) -> str:
+    """What we are called among runtimes."""
+    return f"refinfer {engine} {dialect}"
+
+
+def pairs(names: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Ours, and each peer that it is measured against."""
+    for engine in engines():
+        for name, peer in PEERS.items():
+            if ours(engine, peer.dialect) in names and name in names:
+                yield ours(engine, peer.dialect), name
+
+
+def rows_of(model: str, found: Mapping[str, Any]) -> Iterator[list[str]]:
+    """A row for each engine: our time, and the ratio of each peer's to it."""
+    times = found["times"]
+    for engine in engines():
+        own = [times[ours(engine, dialect)] for dialect in ("litert", "tflm") if ours(engine, dialect) in times]
+        if own:
+            ratios = [ratio(times.get(ours(engine, peer.dialect)), times.get(name)) for name, peer in PEERS.items()]
+            yield [model, engine, f"{1e3 * median(own[0]):.3f}", *ratios]
+
+
+def ratio(mine: list[float] | None, theirs: list[float] | None) -> str:
+    """Of medians, and of minima."""
+    if not mine or not theirs:
+        return "–"
+    return f"{_digits(median(theirs) / median(mine))} ({_digits(min(theirs) / min(mine))})"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def notes_of(model: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """What was left out, and which answers are others."""
+    for name, reason in found["left_out"].items():
+        yield f"{model}: {name} is left out: {reason}"
+    for pair, count in found["equal"].items():
+        same, _, every = count.partition(" of ")
+        if same != every and not PEERS[pair.partition(" = ")[2]].is_exact:
+            yield f"{model}: {pair} for {count} inputs"
+
+
+def problems_of(model: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """Answers that should be the same, and are not."""
+    for pair, count in found["equal"].items():
+        same, _, every = count.partition(" of ")
+        if same != every and PEERS[pair.partition(" = ")[2]].is_exact:
+            yield f"{model}: {pair} for {count} inputs only"
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], float(sys.argv[2]))))

@@ -194,49 +194,57 @@ class Params(NamedTuple):
 
 
 def fold_quantized(node: Node, host: Host) -> Product:
-    """Sums in int32, brought to the output's scale."""
+    """Integers: sums of products, brought to the output's scale."""
+    return partial(multiply_quantized, params(node, host))
+
+
+def params(node: Node, host: Host) -> Params:
+    """The parameters of a node of integers, by the types of input and weights."""
+    return PARAMS[input_at(node, INPUT).type](node, host)
+
+
+def params_int32(node: Node, host: Host) -> Params:
+    """Sums in int32."""
     requantize = host.numerics.fully_connected_requantize(multipliers(node, product_ratio))
-    return partial(multiply_quantized, quantized(node, requantize))
+    return quantized(node, requantize)
 
 
-def fold_int8(node: Node, host: Host) -> Product:
+def params_int8(node: Node, host: Host) -> Params:
     """int8 with int8, int4 or int2 weights; sparse weights are requantized in fixed point whoever computes them."""
     weights = input_at(node, FILTER)
     require_type(output_at(node, 0), TensorType.INT8)
     if weights.type in PACKED_BITS:
         require_zero_point(weights, 0)
     if weights.table.sparsity is None:
-        return fold_quantized(node, host)
+        return params_int32(node, host)
     require_zero_point(weights, 0)
     require_blocks_of_16(weights)
-    requantize = in_fixed_point(convolution_multipliers(node))
-    return partial(multiply_quantized, quantized(node, requantize))
+    return quantized(node, in_fixed_point(convolution_multipliers(node)))
 
 
-def fold_uint8(node: Node, host: Host) -> Product:
+def params_uint8(node: Node, host: Host) -> Params:
     """uint8, with an output of uint8 or, then with a bias, of int16."""
     weights, y = input_at(node, FILTER), output_at(node, 0)
     require_type(y, TensorType.UINT8, TensorType.INT16)
     require(len(scales(weights)) == 1, "UINT8 may have one scale only", weights)
     if y.type == TensorType.INT16:
         require(optional_input(node, BIAS) is not None, "the bias is missing; an output of INT16 needs it")
-    return fold_quantized(node, host)
+    return params_int32(node, host)
 
 
-def fold_16x8(node: Node, host: Host) -> Product:
-    """int16 with int8, int4 or int2 weights: sums as wide as the bias, which decides about the rounding too."""
+def params_int16(node: Node, host: Host) -> Params:
+    """int16 with int8, int4 or int2 weights: sums as wide as the bias, which decides about the rounding too.
+
+    With int16 weights they are int64, whatever the bias is.
+    """
     require_symmetric_int16(node)
-    if bias_type(node) == TensorType.INT32:
-        return fold_quantized(node, host)
-    requantize = host.numerics.fully_connected_requantize_int16(multipliers(node, product_ratio))
-    return partial(multiply_quantized, quantized(node, requantize)._replace(keep=unchanged))
-
-
-def fold_16x16(node: Node, host: Host) -> Product:
-    """int16 with int16 weights: sums in int64, whatever the bias is."""
-    require_symmetric_int16(node)
-    requantize = in_fixed_point_of_16_bits(convolution_multipliers(node))
-    return partial(multiply_quantized, quantized(node, requantize)._replace(keep=unchanged))
+    if input_at(node, FILTER).type == TensorType.INT16:
+        requantize = in_fixed_point_of_16_bits(convolution_multipliers(node))
+    elif bias_type(node) == TensorType.INT32:
+        return params_int32(node, host)
+    else:
+        requantize = host.numerics.fully_connected_requantize_int16(multipliers(node, product_ratio))
+    return quantized(node, requantize)._replace(keep=unchanged)
 
 
 def require_symmetric_int16(node: Node) -> None:
@@ -433,15 +441,13 @@ FOLDS: dict[TensorType, dict[TensorType, Callable[[Node, Host], Product]]] = {  
         TensorType.INT4: fold_hybrid,
         TensorType.INT2: fold_hybrid,
     },
-    TensorType.UINT8: {TensorType.UINT8: fold_uint8},
-    TensorType.INT8: {TensorType.INT8: fold_int8, TensorType.INT4: fold_int8, TensorType.INT2: fold_int8},
-    TensorType.INT16: {
-        TensorType.INT8: fold_16x8,
-        TensorType.INT4: fold_16x8,
-        TensorType.INT2: fold_16x8,
-        TensorType.INT16: fold_16x16,
-    },
+    TensorType.UINT8: {TensorType.UINT8: fold_quantized},
+    TensorType.INT8: dict.fromkeys((TensorType.INT8, TensorType.INT4, TensorType.INT2), fold_quantized),
+    TensorType.INT16: dict.fromkeys(
+        (TensorType.INT8, TensorType.INT4, TensorType.INT2, TensorType.INT16), fold_quantized
+    ),
 }
+PARAMS = {TensorType.UINT8: params_uint8, TensorType.INT8: params_int8, TensorType.INT16: params_int16}
 BIAS_OF = {
     TensorType.FLOAT32: (TensorType.FLOAT32,),
     TensorType.UINT8: (TensorType.INT32,),

@@ -24,6 +24,9 @@ RAM, RAM_BLOCK, FLASH, PSRAM = "ram", "ram_block", "flash", "psram"
 
 AT_MOST, AT_LEAST = "at most", "at least"
 
+TARGET = "target"
+"""The key of a board's file under which its target stands, or several."""
+
 BARE = "bare"
 """The profile of no firmware at all: the whole block."""
 
@@ -84,14 +87,16 @@ class Firmware(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A board. `target` names the build of TFLM that runs on it; where none does, `no_tflm` says why.
+    """A board. `targets` names the builds of TFLM that people make for it, the reference kernels first.
+
+    Where TFLM does not run, `no_tflm` says why.
 
     `judged` are the figures that a verdict looks at: of a board of the table both, of one's own those that were given.
     """
 
     id: str
     name: str
-    target: str | None
+    targets: tuple[str, ...]
     ram_block: int | None
     flash: int | None
     ram: int | None = None
@@ -138,7 +143,7 @@ class Board:
             "vendor": self.vendor,
             "mcu": self.mcu,
             "core": self.core,
-            "target": self.target,
+            "targets": list(self.targets),
             "no_tflm": self.no_tflm or None,
             "note": self.note,
             "figures": {name: self._figure_to_dict(name) for name in (RAM, RAM_BLOCK, FLASH, PSRAM)},
@@ -179,14 +184,14 @@ def board_from_toml(path: str | os.PathLike[str]) -> Board:
     return _own_board({"id": stem, "name": stem, **fields}, place)
 
 
-def board_from_sizes(ram: int | None, flash: int | None, target: str) -> Board:
+def board_from_sizes(ram: int | None, flash: int | None, targets: tuple[str, ...]) -> Board:
     """A board of which only sizes are known, `ram` being its largest block (`--ram 256K --flash 1M`)."""
     known = {RAM_BLOCK: ram, FLASH: flash}
     judged = tuple(figure for figure, nbytes in known.items() if nbytes is not None)
     if not judged:
         raise UsageError("a board without a board's name needs its RAM, its flash or both, such as --ram 256K")
     sizes = [f"{nbytes:,} bytes of {word}" for nbytes, word in ((ram, "RAM"), (flash, "flash")) if nbytes is not None]
-    return Board("custom", f"a board with {' and '.join(sizes)}", target, ram, flash, judged=judged)
+    return Board("custom", f"a board with {' and '.join(sizes)}", targets, ram, flash, judged=judged)
 
 
 def parse_size(text: str) -> int:
@@ -226,6 +231,7 @@ def firmware_to_dict(profile: Firmware) -> dict[str, Any]:
 def _board(row: Mapping[str, Any], sources: Mapping[str, Source]) -> Board:
     """A board of the table, whose rows are named as the fields of Board."""
     lists = {
+        "targets": tuple(row["targets"]),
         "statements": tuple(
             Statement(figure, nbytes, sources[source], place) for figure, nbytes, source, place in row["statements"]
         ),
@@ -243,21 +249,31 @@ def _board(row: Mapping[str, Any], sources: Mapping[str, Source]) -> Board:
 
 def _own_board(fields: Mapping[str, Any], place: str) -> Board:
     """A board from a TOML file's fields."""
-    texts = ("id", "name", "target", "vendor", "mcu", "core", "note")
+    texts = ("id", "name", "vendor", "mcu", "core", "note")
     sizes = (RAM, RAM_BLOCK, FLASH, PSRAM)
-    _check_keys(fields, (*texts, *sizes, "firmware"), place)
+    _check_keys(fields, (*texts, TARGET, *sizes, "firmware"), place)
     values: dict[str, Any] = {key: _text(fields, key, place) for key in texts if key in fields}
     known = {key: _size(fields, key, place) for key in sizes if key in fields}
     judged = tuple(figure for figure in (RAM_BLOCK, FLASH) if figure in known)
-    if "target" not in values or not judged:
+    if TARGET not in fields or not judged:
         raise UsageError(f"{place}: a board needs its target, and its {RAM_BLOCK}, its {FLASH} or both")
     firmware = fields.get("firmware", {})
     _check_type(firmware, dict, "firmware", place)
     return Board(
         **{RAM_BLOCK: None, FLASH: None, **values, **known},
+        targets=_own_targets(fields, place),
         judged=judged,
         firmware=tuple(_own_firmware(key, value, f"{place}: firmware.{key}") for key, value in firmware.items()),
     )
+
+
+def _own_targets(fields: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    """One target, or a list of those that are plausible."""
+    value = fields[TARGET]
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"{place}: {TARGET} is {value!r}, not a target's name or a list of them")
+    return tuple(names)
 
 
 def _own_firmware(name: str, fields: Mapping[str, Any], place: str) -> Firmware:

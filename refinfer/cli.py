@@ -31,6 +31,7 @@ READER_LEFT = YES  # who closes the pipe has seen enough; nothing went wrong
 NEEDED_TO_COMPUTE = {"numpy"}  # what `fit` does without
 
 DEFAULT_TARGET = "cortex-m4"
+TARGETS_OF_ANY_BOARD = (DEFAULT_TARGET, "cortex-m4+cmsis-nn")  # of which only sizes are known
 SCHEMA = 1  # of the JSON forms; docs/json.md
 SUFFIX = ".tflite"
 
@@ -70,7 +71,7 @@ def fit(arguments: Namespace) -> int:
     """`refinfer fit`: YES if every model fits the board, or with --all-boards every model some board."""
     from refinfer.terminal import fit as words
     from refinfer.verdict import fit as fit_one
-    from refinfer.verdict import fit_all
+    from refinfer.verdict import fit_all, smallest_boards
 
     board = chosen_board(arguments)
     graphs, broken = load_all(arguments.models)
@@ -87,7 +88,7 @@ def fit(arguments: Namespace) -> int:
     elif board is None:
         write(words.all_boards_lines(verdicts, screen()))
     elif len(graphs) == 1:
-        write(words.fit_lines(verdicts[0][0], fit_all(graphs[0]), screen()))
+        write(words.fit_lines(verdicts[0][0], smallest_boards(graphs[0]), screen()))
     else:
         write(words.models_lines([verdict for (verdict,) in verdicts], screen()))
     if broken:
@@ -336,12 +337,12 @@ def chosen_board(arguments: Namespace) -> Board | None:
     if by_id + by_file + arguments.all_boards + (ram is not None or flash is not None) != 1:
         raise UsageError(f"which board? {BOARD_OPTIONS}, and only one of them")
     if arguments.all_boards and (arguments.target or arguments.firmware):
-        raise UsageError("--all-boards takes each board with its own target and without firmware")
+        raise UsageError("--all-boards takes each board with its own targets and without firmware")
     if by_id:
         return find_board(arguments.board)
     if by_file:
         return board_from_toml(arguments.board_file)
-    return None if arguments.all_boards else board_from_sizes(ram, flash, arguments.target or DEFAULT_TARGET)
+    return None if arguments.all_boards else board_from_sizes(ram, flash, TARGETS_OF_ANY_BOARD)
 
 
 BOARD_OPTIONS = "--board ID ('refinfer boards' lists them), --board-file FILE, --ram SIZE --flash SIZE, or --all-boards"
@@ -454,7 +455,7 @@ COMMANDS = {
             _option("--flash", metavar="SIZE", help="... and whose flash is this"),
             _switch("--all-boards", "every board that we know"),
             _option("--firmware", metavar="PROFILE", help="beside this firmware, as 'refinfer boards ID' names it"),
-            _option("--target", metavar="NAME", help="a build of TFLM that 'refinfer targets' lists; else the board's"),
+            _option("--target", metavar="NAME", help="your build of TFLM; else the worst that a board may have"),
             JSON,
         ],
     ),

@@ -20,9 +20,11 @@ TABLE = os.path.join(os.path.dirname(__file__), "code_sizes.json")
 class Flash(NamedTuple):
     """Bytes of flash: the model, the interpreter, and what each of its operators adds to a program that has no other.
 
-    Without a measured build for the target, `interpreter` is None and `operators` is empty.
+    `target` is the one that was asked about. Without a measured build for it, `interpreter` is None and `operators` is
+    empty.
     """
 
+    target: str
     model: int
     interpreter: int | None
     operators: tuple[tuple[str, int], ...]
@@ -49,6 +51,7 @@ class Flash(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """The sizes as JSON-ready values."""
         return {
+            "target": self.target,
             "model": self.model,
             "interpreter": self.interpreter,
             "operators": dict(self.operators),
@@ -58,14 +61,15 @@ class Flash(NamedTuple):
         }
 
 
-def flash_of(graph: Graph, target: str | None) -> Flash:
+def flash_of(graph: Graph, target: str) -> Flash:
     """The flash that `graph` takes in programs for `target`."""
-    sizes = _builds().get(target or "")
+    sizes = _builds().get(target)
     if sizes is None:
-        return Flash(len(graph.file), None, (), None)
+        return Flash(target, len(graph.file), None, (), None)
     names = sorted({node.name for node in graph.nodes})
     known = tuple((name, sizes["operators"][name]) for name in names if name in sizes["operators"])
-    return Flash(len(graph.file), sizes["interpreter"], known, sizes["programs"].get(" ".join(names)))
+    measured = sizes["programs"].get(" ".join(names))
+    return Flash(target, len(graph.file), sizes["interpreter"], known, measured)
 
 
 @cache

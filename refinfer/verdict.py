@@ -1,5 +1,8 @@
 """Does a model fit a board? The verdict, with its reason and its numbers.
 
+Most boards can run several builds of TFLM: its reference kernels, a vendor's, an Arduino library. Each is judged, and
+the worst is the verdict, since nobody has said yet which it will be.
+
 The arena is one static array, so it has to fit into the board's largest block of RAM, not into all of its RAM. The
 flash has to hold the model's bytes and, where that was measured, TFLM's code. What else a program needs is not counted,
 and the verdict says what that is.
@@ -8,8 +11,9 @@ and the verdict says what that is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 from refinfer.boards import AT_LEAST, FLASH, RAM_BLOCK, Board, Firmware, all_boards, find_board
@@ -27,6 +31,8 @@ SCHEMA = 1
 
 FITS, UNKNOWN, DOES_NOT_FIT, REFUSED = "fits", "unknown", "does not fit", "refused"
 """The outcomes. UNKNOWN is not a yes. REFUSED: TFLM will not run this model, or does not run on this board."""
+
+BEST_FIRST = (FITS, UNKNOWN, DOES_NOT_FIT, REFUSED)
 
 NOT_COUNTED = (
     "the stack, the heap and the program's own variables",
@@ -68,7 +74,8 @@ class Verdict:
     `arena_size` is the number to write down as kTensorArenaSize: the smallest safe arena, rounded up to a multiple of
     16. `ram_needed` is the same, plus the model's bytes where the firmware keeps the model in RAM. None stands for a
     number that nobody knows, or that there is none of. `static_ram` are the objects that TFLM's program keeps beside
-    the arena: listed, and not part of `ram_needed`.
+    the arena: listed, and not part of `ram_needed`. `others` are the verdicts for the board's other plausible targets,
+    none of which is worse.
     """
 
     outcome: str
@@ -86,6 +93,7 @@ class Verdict:
     flash_available: int | None = None
     static_ram: tuple[StaticObject, ...] = ()
     not_counted: tuple[str, ...] = ()
+    others: tuple[Verdict, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -114,6 +122,7 @@ class Verdict:
             "model": model_to_dict(self.graph),
             "board": {"id": self.board.id, "name": self.board.name},
             "target": self.target,
+            "targets": [_in_short(each) for each in (self, *self.others)],
             "firmware": self.firmware.id if self.firmware else None,
             "outcome": self.outcome,
             "fits": self.fits,
@@ -140,40 +149,42 @@ class Verdict:
 def fit(
     model: Source | Graph | Report, board: str | Board, *, target: str | None = None, firmware: str | None = None
 ) -> Verdict:
-    """Whether `model` fits `board`, on the board's own target unless another is named, beside `firmware`'s profile.
+    """Whether `model` fits `board`, beside `firmware`'s profile; for the worst of the board's plausible targets.
 
-    A Report speaks for the target that it was made for. Raises UsageError for a board, target or profile that does
-    not exist; FormatError or GraphError for a bad file.
+    `target` names the one that it is. A Report speaks for the target that it was made for. Raises UsageError for a
+    board, target or profile that does not exist; FormatError or GraphError for a bad file.
     """
     board = find_board(board) if isinstance(board, str) else board
     profile = None if firmware is None else board.find_firmware(firmware)
     if isinstance(model, Report):
         return judge(model, model.graph, board, model.target.name, profile)
     graph = model if isinstance(model, Graph) else read_model(model)
-    name = target or board.target
-    if name is None or board.no_tflm:
-        return _no_tflm(graph, board, profile)
-    return judge(_simulated(graph, name), graph, board, name, profile)
+    targets = board.targets if target is None else (target,)
+    return _for_the_worst(graph, board, targets, simulations(graph), profile)
 
 
 def fit_all(model: Source | Graph, boards: Iterable[Board] | None = None) -> tuple[Verdict, ...]:
-    """The verdicts for all boards of the table, or for `boards`, each on its own target, without firmware.
+    """The verdicts for all boards of the table, or for `boards`, each for its own targets, without firmware.
 
     As many simulations as there are different builds of TFLM among the targets.
     """
     graph = model if isinstance(model, Graph) else read_model(model)
-    chosen = all_boards() if boards is None else tuple(boards)
-    results = _simulated_for_all(graph, {board.target for board in chosen if board.target is not None})
-    return tuple(
-        _no_tflm(graph, board) if board.target is None else judge(results[board.target], graph, board, board.target)
-        for board in chosen
-    )
+    simulated = simulations(graph)
+    chosen = all_boards() if boards is None else boards
+    return tuple(_for_the_worst(graph, board, board.targets, simulated) for board in chosen)
 
 
-def smallest_boards(verdicts: Iterable[Verdict], n: int = 3) -> tuple[Verdict, ...]:
-    """Of the verdicts of `fit_all` the `n` that fit with the smallest block of RAM, then the smallest flash."""
-    fitting = (verdict for verdict in verdicts if verdict.fits)
-    return tuple(sorted(fitting, key=lambda each: (each.board.ram_block or 0, each.board.flash or 0))[:n])
+def smallest_boards(model: Source | Graph, n: int = 3, boards: Iterable[Board] | None = None) -> tuple[Verdict, ...]:
+    """The verdicts for the `n` boards that fit with the smallest block of RAM, then the smallest flash.
+
+    Boards are looked at from the smallest on, and no more of them than it takes.
+    """
+    graph = model if isinstance(model, Graph) else read_model(model)
+    simulated = simulations(graph)
+    chosen = all_boards() if boards is None else boards
+    ordered = sorted(chosen, key=lambda board: (board.ram_block or 0, board.flash or 0))
+    verdicts = (_for_the_worst(graph, board, board.targets, simulated) for board in ordered)
+    return tuple(islice((verdict for verdict in verdicts if verdict.fits), n))
 
 
 def judge(
@@ -196,7 +207,7 @@ def judge(
     if FLASH in board.judged:
         subject = "the model" if flash.interpreter is None else "the model and TFLM's code"
         findings.append(_compare(subject, flash.at_least, Room("the flash", board.flash)))
-    outcome = max((finding.outcome for finding in findings), key=(FITS, UNKNOWN, DOES_NOT_FIT).index)
+    outcome = max((finding.outcome for finding in findings), key=BEST_FIRST.index)
     return Verdict(
         outcome,
         "; ".join(finding.reason for finding in findings if finding.outcome == outcome),
@@ -253,33 +264,61 @@ def _no_tflm(graph: Graph, board: Board, firmware: Firmware | None = None) -> Ve
     return Verdict(REFUSED, board.no_tflm, graph, board, None, firmware)
 
 
-def _simulated_for_all(graph: Graph, names: Iterable[str]) -> dict[str, Report | Refused]:
-    """The results by target. Targets that differ in name alone, as cortex-m0 and cortex-m4 do, share a simulation."""
-    shared: dict[tuple[object, ...], Report | Refused] = {}
-    results: dict[str, Report | Refused] = {}
-    for name in names:
+def _for_the_worst(
+    graph: Graph,
+    board: Board,
+    targets: Iterable[str],
+    simulated: Callable[[str], Report | Refused],
+    firmware: Firmware | None = None,
+) -> Verdict:
+    """The verdict for the worst of `targets`, of equal ones the first; with the most flash that any of them takes."""
+    if board.no_tflm:
+        return _no_tflm(graph, board, firmware)
+    verdicts = [judge(simulated(target), graph, board, target, firmware) for target in targets]
+    worst = max(verdicts, key=lambda each: (BEST_FIRST.index(each.outcome), each.ram_needed or 0))
+    flash = max((each.flash for each in verdicts if each.flash), key=lambda each: each.at_least, default=None)
+    others = tuple(each for each in verdicts if each is not worst)
+    if worst.report is None or worst.flash is None or flash is None:
+        return replace(worst, others=others)
+    not_counted = _not_counted(flash, worst.report.target.kernels, firmware, alone=len(verdicts) == 1)
+    return replace(worst, flash=flash, not_counted=not_counted, others=others)
+
+
+def simulations(graph: Graph) -> Callable[[str], Report | Refused]:
+    """From targets to what the simulator says; those that differ in name alone, as cortex-m0 and -m4, share a run."""
+    known: dict[tuple[object, ...], Report | Refused] = {}
+
+    def simulated(name: str) -> Report | Refused:
         target = find_target(name)
-        key = (target.build, target.kernels, target.recording, target.resource_variables)
-        if key not in shared:
-            shared[key] = _simulated(graph, target)
-        result = shared[key]
-        results[name] = result if isinstance(result, Refused) else replace(result, target=target)
-    return results
+        key = (target.build, target.recording, target.resource_variables, target.variables_elsewhere)
+        if key not in known:
+            known[key] = _simulated(graph, target)
+        result = known[key]
+        return result if isinstance(result, Refused) else replace(result, target=target)
+
+    return simulated
 
 
-def _simulated(graph: Graph, target: str | Target) -> Report | Refused:
+def _simulated(graph: Graph, target: Target) -> Report | Refused:
     try:
         return simulate(graph, target)
     except Refused as refusal:
         return refusal
 
 
-def _not_counted(flash: Flash, kernels: str, firmware: Firmware | None) -> tuple[str, ...]:
+def _in_short(verdict: Verdict) -> dict[str, Any]:
+    """What differs between the targets of a board."""
+    names = ("target", "outcome", "reason", "arena_size", "ram_needed", "flash_needed")
+    return {name: getattr(verdict, name) for name in names}
+
+
+def _not_counted(flash: Flash, kernels: str, firmware: Firmware | None, alone: bool = True) -> tuple[str, ...]:
+    """`alone`: no other kernels have been looked at."""
     notes: tuple[str, ...] = NOT_COUNTED
-    if kernels == "reference":
+    if kernels == "reference" and alone:
         notes = (*notes, "the scratch memory of optimized kernels (CMSIS-NN, esp-nn): these are the reference kernels")
     if flash.interpreter is None:
-        notes = (*notes, "TFLM's own code in flash: it was not measured for this target")
+        notes = (*notes, f"TFLM's own code in flash: it was not measured for {flash.target}")
     if firmware is not None and firmware.bound != AT_LEAST:
         notes = (*notes, f"what {firmware.name} itself keeps in RAM, since it leaves no more than that figure")
     return notes

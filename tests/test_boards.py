@@ -102,28 +102,43 @@ def test_no_block_is_larger_than_all_of_the_ram(board: Board) -> None:
 
 @every_board
 def test_a_board_has_a_target_or_a_reason_why_tflm_does_not_run_there(board: Board) -> None:
-    assert (board.target in TARGETS) != bool(board.no_tflm)
+    assert set(board.targets) <= set(TARGETS)
+    assert bool(board.targets) != bool(board.no_tflm)
 
 
 def test_tflm_does_not_run_on_avr() -> None:
     avr = [board for board in all_boards() if board.core == "avr"]
     assert {board.id for board in avr} == {"uno", "mega2560"}
-    assert all(board.target is None and "32-bit" in board.no_tflm for board in avr)
+    assert all(not board.targets and "32-bit" in board.no_tflm for board in avr)
 
 
 @pytest.mark.parametrize(
-    ("name", "target"),
+    ("name", "targets"),
     [
-        ("pico", "cortex-m0"),
-        ("nano33ble", "cortex-m4"),
-        ("bluepill", "cortex-m4"),
-        ("mps3_corstone300", "cortex-m4"),
-        ("esp32", "xtensa"),
-        ("esp32c3", "riscv32"),
+        ("pico", {"cortex-m0", "cortex-m0+cmsis-nn"}),
+        ("nrf52840dk", {"cortex-m4", "cortex-m4+cmsis-nn"}),
+        ("nano33ble", {"cortex-m4", "cortex-m4+cmsis-nn", "nano33ble-arduino"}),
+        ("bluepill", {"cortex-m4", "cortex-m33-nodsp+cmsis-nn"}),
+        ("pico2", {"cortex-m4", "cortex-m4+cmsis-nn"}),
+        ("mps3_corstone300", {"cortex-m4", "cortex-m55+cmsis-nn"}),
+        ("ek_ra8m1", {"cortex-m4", "cortex-m55+cmsis-nn"}),
+        ("esp32", {"xtensa", "esp32+esp-nn"}),
+        ("esp32s2", {"xtensa", "esp32+esp-nn"}),
+        ("esp32s3", {"xtensa", "esp32s3+esp-nn"}),
+        ("esp32c3", {"riscv32", "esp32+esp-nn"}),
+        ("esp32p4", {"riscv32", "esp32p4+esp-nn"}),
+        ("esp8266", {"xtensa"}),
     ],
 )
-def test_the_core_decides_the_target(name: str, target: str) -> None:
-    assert find_board(name).target == target
+def test_core_and_vendor_decide_the_targets_and_the_reference_kernels_come_first(name: str, targets: set[str]) -> None:
+    found = find_board(name).targets
+    assert set(found) == targets
+    assert TARGETS[found[0]].kernels == "reference"
+
+
+def test_a_board_of_ones_own_may_have_several_targets(tmp_path: Path) -> None:
+    board = board_from_toml(write(tmp_path, 'target = ["cortex-m4", "cortex-m4+cmsis-nn"]\nram_block = "64K"'))
+    assert board.targets == ("cortex-m4", "cortex-m4+cmsis-nn")
 
 
 @every_board
@@ -206,12 +221,12 @@ def test_what_is_not_a_size_gets_examples(text: str) -> None:
 
 
 def test_a_board_may_be_sizes_alone() -> None:
-    board = board_from_sizes(262144, 1048576, "cortex-m4")
+    board = board_from_sizes(262144, 1048576, ("cortex-m4",))
     assert (board.ram_block, board.flash, board.judged) == (262144, 1048576, (RAM_BLOCK, FLASH))
-    assert board_from_sizes(262144, None, "cortex-m4").judged == (RAM_BLOCK,)
-    assert board_from_sizes(None, 1048576, "cortex-m4").judged == (FLASH,)
+    assert board_from_sizes(262144, None, ("cortex-m4",)).judged == (RAM_BLOCK,)
+    assert board_from_sizes(None, 1048576, ("cortex-m4",)).judged == (FLASH,)
     with pytest.raises(UsageError, match="--ram 256K"):
-        board_from_sizes(None, None, "cortex-m4")
+        board_from_sizes(None, None, ("cortex-m4",))
 
 
 def write(folder: Path, text: str) -> Path:
@@ -231,7 +246,7 @@ def test_a_board_of_ones_own_is_a_toml_file(tmp_path: Path) -> None:
     model_in_ram = true
     """
     board = board_from_toml(write(tmp_path, text))
-    assert (board.id, board.name, board.target) == ("node", "Our node", "riscv32")
+    assert (board.id, board.name, board.targets) == ("node", "Our node", ("riscv32",))
     assert (board.ram_block, board.flash, board.ram, board.judged) == (196608, 1048576, None, (RAM_BLOCK, FLASH))
     profile = board.find_firmware("ours")
     assert profile is not None
@@ -254,7 +269,9 @@ def test_the_example_of_the_manual_is_a_board(tmp_path: Path) -> None:
         ('target = "cortex-m4"\nram_block = -1', "ram_block: '-1' is not a size"),
         ('target = "cortex-m4"\nram_block = true', "ram_block is True, not a size"),
         ('target = "cortex-m4"\nram_block = 1.5', "ram_block is 1.5, not a size"),
-        ("target = 4\nram_block = 1", "target is 4, not a text"),
+        ("target = []\nram_block = 1", "target is [], not a target's name or a list of them"),
+        ("target = [4]\nram_block = 1", "target is [4], not a target's name or a list of them"),
+        ("target = 4\nram_block = 1", "target is 4, not a target's name or a list of them"),
         ('target = "cortex-m4"\nram_block = 1\nfirmware = 1', "firmware is 1, not a table"),
         ('target = "cortex-m4"\nram_block = 1\n[firmware]\nours = 1', "firmware.ours: the profile is 1, not a table"),
         ('target = "cortex-m4"\nram_block = 1\n[firmware.ours]\n', "firmware.ours: a profile needs what"),

@@ -20,7 +20,7 @@ PROGRAMS = [(target, operators, code) for target in BUILDS for operators, code i
 @pytest.mark.parametrize(("target", "operators", "code"), PROGRAMS)
 def test_every_linked_program_lies_within_the_bounds(target: str, operators: str, code: int) -> None:
     sizes = tuple((name, BUILDS[target]["operators"][name]) for name in operators.split())
-    bounds = Flash(1000, BUILDS[target]["interpreter"], sizes, None)
+    bounds = Flash(target, 1000, BUILDS[target]["interpreter"], sizes, None)
     assert bounds.at_most is not None
     assert bounds.at_least <= 1000 + code <= bounds.at_most
 
@@ -28,7 +28,7 @@ def test_every_linked_program_lies_within_the_bounds(target: str, operators: str
 def test_a_program_that_was_linked_is_known_exactly() -> None:
     operators, code = next(iter(BUILDS["cortex-m4"]["programs"].items()))
     sizes = tuple((name, BUILDS["cortex-m4"]["operators"][name]) for name in operators.split())
-    exact = Flash(0, BUILDS["cortex-m4"]["interpreter"], sizes, code)
+    exact = Flash("cortex-m4", 0, BUILDS["cortex-m4"]["interpreter"], sizes, code)
     assert exact.at_least == exact.at_most == code
 
 

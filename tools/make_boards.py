@@ -59,12 +59,20 @@ SOURCES = {
     "hx-esp32-cam-fpv": ("hx-esp32-cam-fpv issues", "https://github.com/RomanLut/hx-esp32-cam-fpv"),
 }
 
-TARGETS = (  # how a core's name starts, and the build of TFLM for it
-    ("cortex-m0", "cortex-m0"),
-    ("cortex-m", "cortex-m4"),
-    ("xtensa", "xtensa"),
-    ("riscv", "riscv32"),
+TARGETS = (  # how a core's name starts, and the builds of TFLM that people make for it: first the reference kernels
+    ("cortex-m0", ("cortex-m0", "cortex-m0+cmsis-nn")),
+    ("cortex-m33", ("cortex-m4", "cortex-m4+cmsis-nn")),  # those of all chips below have the DSP extension
+    ("cortex-m3", ("cortex-m4", "cortex-m33-nodsp+cmsis-nn")),
+    ("cortex-m55", ("cortex-m4", "cortex-m55+cmsis-nn")),
+    ("cortex-m85", ("cortex-m4", "cortex-m55+cmsis-nn")),
+    ("cortex-m", ("cortex-m4", "cortex-m4+cmsis-nn")),
+    ("xtensa-l106", ("xtensa",)),
+    ("xtensa-lx7-s3", ("xtensa", "esp32s3+esp-nn")),
+    ("xtensa", ("xtensa", "esp32+esp-nn")),
+    ("riscv-imafc-p4", ("riscv32", "esp32p4+esp-nn")),
+    ("riscv", ("riscv32", "esp32+esp-nn")),
 )
+MBED_CORE = {"nano33ble", "nicla_sense_me", "xiao_nrf52840"}  # Cortex-M4 with an Arduino core that is made of Mbed OS
 NO_TFLM = {"avr": "TFLM needs a 32-bit platform, and AVR is an 8-bit one"}
 
 CHIPS: dict[str, list[Row]] = {  # what is true of every board with that chip; a key is how the chip's name starts
@@ -304,7 +312,7 @@ def board(record: dict[str, Any]) -> dict[str, Any]:
     taken = {figure: choose(figure, record, statements) for figure in FIGURES}
     return {
         **{key: record[key] for key in ("id", "name", "vendor", "mcu", "core")},
-        "target": None if core in NO_TFLM else next(target for start, target in TARGETS if core.startswith(start)),
+        "targets": targets(record),
         "no_tflm": NO_TFLM.get(core, ""),
         **taken,
         "note": NOTES.get(record["id"], record["ram_note"]),
@@ -319,6 +327,14 @@ def choose(figure: str, record: dict[str, Any], statements: list[Row]) -> int | 
     wanted: int | None = TAKEN.get(record["id"], {}).get(figure, record[FIGURES[figure]])
     said = [nbytes for name, nbytes, *_ in statements if name == figure]
     return wanted if wanted in said else None
+
+
+def targets(record: dict[str, Any]) -> list[str]:
+    """The builds of TFLM that the board may run."""
+    if record["core"] in NO_TFLM:
+        return []
+    of_core = next(targets for start, targets in TARGETS if record["core"].startswith(start))
+    return [*of_core, *(["nano33ble-arduino"] if record["id"] in MBED_CORE else [])]
 
 
 def statements_about(record: dict[str, Any]) -> list[Row]:
@@ -420,7 +436,7 @@ def fields(row: dict[str, Any]) -> str:
     """The fields of a board, one a line."""
     lines = []
     for key, value in row.items():
-        if isinstance(value, list) and value:
+        if isinstance(value, list) and value and isinstance(value[0], list):
             items = ",\n".join(f"    {dumps(item)}" for item in value)
             lines.append(f"   {dumps(key)}: [\n{items}\n   ]")
         else:

@@ -126,4 +126,4 @@ def _size(nbytes: int | None) -> str:
 
 
 def _target(board: Board) -> str:
-    return board.target or "(no TFLM)"
+    return ", ".join(board.targets) or "(no TFLM)"

@@ -27,7 +27,7 @@ from refinfer.terminal.text import (
     table,
     wrapped,
 )
-from refinfer.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict, smallest_boards
+from refinfer.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict
 
 SHORTEST_BAR, LONGEST_BAR, BESIDE_BAR = 8, 30, 60  # columns
 PEAK_BUFFERS = 4  # that are named
@@ -37,16 +37,17 @@ COLOURS = {FITS: GREEN, DOES_NOT_FIT: RED, REFUSED: RED, UNKNOWN: YELLOW}
 MARKS = {FITS: "yes", DOES_NOT_FIT: "no", REFUSED: "-", UNKNOWN: "?"}
 
 
-def fit_lines(verdict: Verdict, elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:
-    """One model, one board. `elsewhere` is what `fit_all` says of the boards of the table."""
+def fit_lines(verdict: Verdict, smaller: Sequence[Verdict], screen: Screen) -> Iterator[str]:
+    """One model, one board. `smaller` is what `smallest_boards` says."""
     yield from headline(verdict, screen)
     for paragraph in (
         to_paste(verdict),
         bars(verdict, screen),
         why(verdict, screen),
+        builds(verdict, screen),
         peak(verdict, screen),
         small_print(verdict, screen),
-        smallest(elsewhere, screen),
+        smallest(verdict, smaller, screen),
     ):
         if lines := list(paragraph):
             yield ""
@@ -58,6 +59,9 @@ def headline(verdict: Verdict, screen: Screen) -> Iterator[str]:
     text = (
         f"{model_name(verdict.graph)} {ANSWERS[verdict.outcome]} {printable(verdict.board.name)}: {because(verdict)}."
     )
+    fitting = [each.target or "" for each in verdict.others if each.fits]
+    if fitting and not verdict.fits:
+        text += f" That is with {verdict.target}; it fits with {' and with '.join(fitting)}."
     return painted(text, screen, BOLD, COLOURS[verdict.outcome])
 
 
@@ -123,6 +127,24 @@ def _bar_row(name: str, needed: int | None, available: int | None, length: int, 
     return (name, drawn, f"{needed:,}", f"of {available:,}", percent(needed, available), margin)
 
 
+def builds(verdict: Verdict, screen: Screen) -> Iterator[str]:
+    """What each build of TFLM that the board may run would take, if there are several."""
+    if not verdict.others:
+        return
+    yield from wrapped(
+        "The builds of TFLM for this board; the answer is for the worst, --target names yours:", screen, "  "
+    )
+    rows = [
+        (
+            each.target or "",
+            f"arena {each.arena_size:,}" if each.arena_size is not None else "",
+            ANSWERS[each.outcome],
+        )
+        for each in sorted((verdict, *verdict.others), key=lambda each: each.arena_size or 0)
+    ]
+    yield from table([Column(""), Column("", right=True), Column("")], rows, screen, indent="    ", titles=False)
+
+
 def peak(verdict: Verdict, screen: Screen) -> Iterator[str]:
     """The operator that makes the head as large as it is, and its tensors."""
     graph, report = verdict.graph, verdict.report
@@ -169,7 +191,7 @@ def flash_and_static(verdict: Verdict) -> list[str]:
         low, high = (total - flash.model - flash.interpreter for total in (flash.at_least, flash.at_most))
         kernels = f"{low:,}" if low == high else f"{low:,} to {high:,}, since kernels share code"
         parts = f"the model {flash.model:,}, TFLM's interpreter {flash.interpreter:,}, its kernels {kernels}"
-        notes.append(f"Flash, a floor: {parts}.")
+        notes.append(f"Flash, a floor, measured for {flash.target}: {parts}.")
     if verdict.static_ram:
         sizes = (
             f"{each.what} {'of unknown size' if each.nbytes is None else each.nbytes}" for each in verdict.static_ram
@@ -178,13 +200,11 @@ def flash_and_static(verdict: Verdict) -> list[str]:
     return notes
 
 
-def smallest(elsewhere: Sequence[Verdict], screen: Screen) -> Iterator[str]:
-    """Where else to look; nowhere, if TFLM does not run it at all."""
-    if all(each.outcome == REFUSED for each in elsewhere):
-        return
-    found = smallest_boards(elsewhere)
+def smallest(verdict: Verdict, found: Sequence[Verdict], screen: Screen) -> Iterator[str]:
+    """Where else to look; not told where TFLM does not run the model at all."""
     if not found:
-        yield "  No board that we know fits it."
+        if verdict.refusal is None:
+            yield "  No board that we know fits it."
         return
     yield "  The smallest boards that fit:"
     rows = [
@@ -214,11 +234,13 @@ def models_lines(verdicts: Sequence[Verdict], screen: Screen) -> Iterator[str]:
             _share(verdict.ram_needed, verdict.ram_available),
             _count(verdict.flash_needed),
             _share(verdict.flash_needed, verdict.flash_available),
+            verdict.target or "",
         )
         for verdict in verdicts
     ]
     numbers = [Column(title, right=True) for title in ("arena", "of RAM", "flash", "of flash")]
-    yield from _coloured([Column("fits"), Column("model", cut=MIDDLE), *numbers], rows, verdicts, screen)
+    columns = [Column("fits"), Column("model", cut=MIDDLE), *numbers, Column("target")]
+    yield from _coloured(columns, rows, verdicts, screen)
     refused = [verdict for verdict in verdicts if verdict.outcome == REFUSED]
     if refused:
         yield ""
@@ -282,7 +304,7 @@ NAMES = 24  # columns for the ids of boards
 def _arenas(verdicts: Sequence[Verdict]) -> str:
     """Which arena which builds of TFLM need."""
     targets: dict[int, set[str]] = {}
-    for verdict in verdicts:
+    for verdict in (each for worst in verdicts for each in (worst, *worst.others)):
         if verdict.arena_size is not None and verdict.target is not None:
             targets.setdefault(verdict.arena_size, set()).add(verdict.target)
     sizes = (f"{nbytes:,} bytes ({', '.join(sorted(names))})" for nbytes, names in sorted(targets.items()))

@@ -7,7 +7,7 @@ tensorflow/lite/micro: micro_interpreter.cc, micro_interpreter_graph.cc, micro_a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from refinfer.kernels.common import EVAL_TENSOR, int_array_bytes, is_affine, is_compressed, options_of, tensor_bytes
@@ -84,13 +84,21 @@ class Allocated:
 
 
 def allocate(graph: Graph, target: Target) -> Allocated:
-    """Take `graph` through TFLM's AllocateTensors on `target`.
+    """Make an allocator on `target` and take `graph` through TFLM's AllocateTensors with it.
 
     Raises Refused where TFLM stops, GraphError where it would read outside the file.
     """
+    allocated = allocate_model(graph, target)
+    return replace(allocated, moves=(*construction(target), *allocated.moves))
+
+
+def allocate_model(graph: Graph, target: Target) -> Allocated:
+    """The same with an allocator that is there already, perhaps with other models in it."""
     build = target.build
     kernels_found(graph, build)
-    started = list(chain(construction(graph, target), start_of_model(graph, build), init(graph, build)))
+    started = list(
+        chain(room_for_variables(graph, target), start_of_model(graph, build), init(graph, build)),
+    )
     prepared = prepare(graph, build)
     lifetimes = Lifetimes(graph)
     plan = offline_plan(graph)
@@ -117,21 +125,41 @@ def no_kernel_message(node: Node) -> str:
     return f"TFLM has no custom operator {node.custom_code!r}"
 
 
-def construction(graph: Graph, target: Target) -> Iterator[Move]:
-    """The objects that the program makes before AllocateTensors: allocator, planner, resource variables."""
-    build, recording = target.build, target.recording
-    yield _struct(
-        structs.RECORDING_SINGLE_ARENA_BUFFER_ALLOCATOR if recording else structs.SINGLE_ARENA_BUFFER_ALLOCATOR,
-        build,
-        "single_arena_buffer_allocator.cc: Create",
-    )
-    yield _struct(structs.GREEDY_MEMORY_PLANNER, build, "micro_allocator.cc: CreateMemoryPlanner")
-    yield _struct(
-        structs.RECORDING_MICRO_ALLOCATOR if recording else structs.MICRO_ALLOCATOR,
-        build,
-        "micro_allocator.cc: Create",
-    )
-    variables = resource_variables(graph, target)
+def construction(target: Target) -> Iterator[Move]:
+    """The objects that the program makes before all models: the allocator, in one arena or two, and its planner."""
+    for struct, source in ALLOCATORS[target.arenas, target.recording]:
+        yield _struct(struct, target.build, source)
+
+
+ONE_ARENA, PLANNER, CREATE = (
+    "single_arena_buffer_allocator.cc: Create",
+    "micro_allocator.cc: CreateMemoryPlanner",
+    "micro_allocator.cc: Create",
+)
+ALLOCATORS: dict[tuple[int, bool], tuple[tuple[Struct, str], ...]] = {
+    (1, False): (
+        (structs.SINGLE_ARENA_BUFFER_ALLOCATOR, ONE_ARENA),
+        (structs.GREEDY_MEMORY_PLANNER, PLANNER),
+        (structs.MICRO_ALLOCATOR, CREATE),
+    ),
+    (1, True): (
+        (structs.RECORDING_SINGLE_ARENA_BUFFER_ALLOCATOR, ONE_ARENA),
+        (structs.GREEDY_MEMORY_PLANNER, PLANNER),
+        (structs.RECORDING_MICRO_ALLOCATOR, CREATE),
+    ),
+    (2, False): (
+        (structs.PERSISTENT_ARENA_BUFFER_ALLOCATOR, "micro_allocator.cc: CreatePersistentArenaAllocator"),
+        (structs.NON_PERSISTENT_ARENA_BUFFER_ALLOCATOR, "micro_allocator.cc: CreateNonPersistentArenaAllocator"),
+        (structs.GREEDY_MEMORY_PLANNER, CREATE),
+        (structs.MICRO_ALLOCATOR, CREATE),
+    ),
+}
+"""What is made, by the number of arenas and whether it records; TFLM has no recorder of two arenas."""
+
+
+def room_for_variables(graph: Graph, target: Target) -> Iterator[Move]:
+    """The resource variables, which the program makes just before the interpreter."""
+    build, variables = target.build, resource_variables(graph, target)
     if variables:
         source = "micro_resource_variable.cc: Create"
         yield _buffer("MicroResourceVariables", build.sizeof(structs.MICRO_RESOURCE_VARIABLES), source)

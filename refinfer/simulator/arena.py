@@ -54,6 +54,14 @@ class Need(NamedTuple):
     move: Move
 
 
+class Extent(NamedTuple):
+    """What is needed below the last multiple of 16, the move that needs it, and how far down the tail is then."""
+
+    nbytes: int
+    move: Move
+    tail: int
+
+
 def tail_used(moves: Sequence[Move], size: int = 0) -> list[int]:
     """For each move the tail bytes in use after it, in an arena whose size leaves the same remainder as `size`."""
     top = size % ALIGNMENT
@@ -76,24 +84,30 @@ def smallest_safe(moves: Sequence[Move]) -> Need:
 
 def _need(moves: Sequence[Move], remainder: int) -> Need:
     """The smallest size that is `remainder` more than a multiple of 16."""
-    tail, head, temp = remainder, 0, 0
-    whole, binding = 0, moves[0]  # the multiple of 16, and what asks for so much
+    found = extent(moves, remainder)
+    return Need(round_up(found.nbytes, ALIGNMENT) + remainder, found.move)
+
+
+def extent(moves: Sequence[Move], tail: int) -> Extent:
+    """Make `moves` in an arena whose tail has come down to `tail`, and nothing of whose head is in use."""
+    head, temp = 0, 0
+    most, binding = 0, moves[0]
     for move in moves:
         match move.section:
             case Section.TAIL:
                 tail = _tail_after(tail, move)
-                extent = temp
+                top = temp
             case Section.HEAD:
-                head = temp = extent = move.nbytes
+                head = temp = top = move.nbytes
             case Section.TEMP:
-                temp = extent = round_up(temp, move.align) + move.nbytes
+                temp = top = round_up(temp, move.align) + move.nbytes
             case Section.PLAN:
-                extent = round_up(temp, ALIGNMENT) + move.nbytes + tail % ALIGNMENT
+                top = round_up(temp, ALIGNMENT) + move.nbytes + tail % ALIGNMENT
             case Section.RESET:
-                temp = extent = head
-        if extent - tail > whole:
-            whole, binding = extent - tail, move
-    return Need(round_up(whole, ALIGNMENT) + remainder, binding)
+                temp = top = head
+        if top - tail > most:
+            most, binding = top - tail, move
+    return Extent(most, binding, tail)
 
 
 def passes(moves: Sequence[Move], size: int) -> bool:

@@ -25,7 +25,8 @@ class Arena(NamedTuple):
     `used` is what `arena_used_bytes()` reports, head + tail, in an arena whose size is a multiple of 16. `minimum` is
     the smallest arena in which the model loads and runs rightly: the number to write down as kTensorArenaSize, if the
     arena starts at a multiple of 16. `merely_passes` is smaller in the rare case that TFLM's own checks already let a
-    smaller arena through, in which it then overwrites its own temporary memory; else it equals `minimum`.
+    smaller arena through, in which it then overwrites its own temporary memory; else it equals `minimum`. Of two
+    arenas these are the sums.
     `moment` says when the most is needed: at the "end", or before, while the graph is "planned" or an operator
     "prepared"; `bound_by` says what for, in words.
     """
@@ -37,6 +38,34 @@ class Arena(NamedTuple):
     merely_passes: int
     moment: str
     bound_by: str
+
+
+class Persistent(NamedTuple):
+    """The persistent one of two arenas: what its allocator counts, and the smallest that works."""
+
+    used: int
+    minimum: int
+
+
+class NonPersistent(NamedTuple):
+    """The other one. It is used over again; `minimum` and all that follows are as in Arena."""
+
+    used: int
+    minimum: int
+    merely_passes: int
+    moment: str
+    bound_by: str
+
+
+class TwoArenas(NamedTuple):
+    """Where each is to start at a multiple of 16."""
+
+    persistent: Persistent
+    non_persistent: NonPersistent
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {name: arena._asdict() for name, arena in self._asdict().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +117,7 @@ class Report:
 
     `graph` is the model that was looked at. `refusal` is set when TFLM loads the model but fails in Invoke, or gives
     nonsense there: the numbers are then those of an arena that is allocated in vain. `lower_bound` is what no plan of
-    the head can undercut without overlapping buffers.
+    the head can undercut without overlapping buffers. `two_arenas` is set if the target has two.
     """
 
     graph: Graph
@@ -101,6 +130,7 @@ class Report:
     peak: Peak | None
     lower_bound: int
     refusal: Refused | None
+    two_arenas: TwoArenas | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-ready dicts and lists; the fields are documented in docs/json.md."""
@@ -109,6 +139,7 @@ class Report:
             "model": model_to_dict(self.graph),
             "target": target_to_dict(self.target),
             "arena": self.arena._asdict(),
+            "two_arenas": self.two_arenas and self.two_arenas.to_dict(),
             "categories": {name: asdict(category) for name, category in self.categories.items()},
             "allocations": [to_plain(allocation) for allocation in self.allocations],
             "buffers": [_buffer_to_dict(buffer) for buffer in self.buffers],
@@ -143,6 +174,7 @@ def target_to_dict(target: Target) -> dict[str, Any]:
         "kernels": target.kernels,
         "tflm": target.tflm,
         "recording": target.recording,
+        "arenas": target.arenas,
         "verified": target.verified,
     }
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from refinfer.kernels.layout import round_up
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator.allocate import VARIABLES, Allocated, allocate, refused_by_invoke
 from refinfer.simulator.arena import Move, Section, smallest_passing, smallest_safe, tail_used
 from refinfer.simulator.head import PlannedBuffer
-from refinfer.simulator.planner import live_bytes
-from refinfer.simulator.report import Allocation, Arena, Category, Peak, Report, Step
+from refinfer.simulator.planner import ALIGNMENT, live_bytes
+from refinfer.simulator.report import (
+    Allocation,
+    Arena,
+    Category,
+    NonPersistent,
+    Peak,
+    Persistent,
+    Report,
+    Step,
+    TwoArenas,
+)
 from refinfer.simulator.targets import Target, find_target
 
 
@@ -26,10 +37,11 @@ def simulate(model: Source | Graph, target: str | Target = "cortex-m4") -> Repor
     allocated = allocate(graph, target)
     live = live_bytes([each.buffer for each in allocated.buffers])
     steps = tuple(_steps(allocated, live))
+    arena, two_arenas = totals(allocated.moves, target)
     return Report(
         graph=graph,
         target=target,
-        arena=_arena(allocated.moves),
+        arena=arena,
         categories=_categories(allocated.moves),
         allocations=tuple(_allocations(allocated.moves)),
         buffers=allocated.buffers,
@@ -37,12 +49,50 @@ def simulate(model: Source | Graph, target: str | Target = "cortex-m4") -> Repor
         peak=_peak(steps, allocated.buffers),
         lower_bound=max(live, default=0),
         refusal=refused_by_invoke(graph, target.build) or allocated.misread,
+        two_arenas=two_arenas,
     )
 
 
-def _arena(moves: Sequence[Move]) -> Arena:
-    head = next(move.nbytes for move in reversed(moves) if move.section is Section.HEAD)
-    tail = sum(allocation.used for allocation in _allocations(moves))
+def totals(moves: Sequence[Move], target: Target) -> tuple[Arena, TwoArenas | None]:
+    """What these moves take on `target`, together and, if it has two arenas, in each."""
+    if target.arenas == 1:
+        return _one_arena(moves), None
+    two = _two_arenas(moves)
+    persistent, other = two
+    both = Arena(
+        used=persistent.used + other.used,
+        head=other.used,
+        tail=persistent.used,
+        minimum=persistent.minimum + other.minimum,
+        merely_passes=persistent.minimum + other.merely_passes,
+        moment=other.moment,
+        bound_by=other.bound_by,
+    )
+    return both, two
+
+
+def _two_arenas(moves: Sequence[Move]) -> TwoArenas:
+    """[micro_allocator.cc: CreatePersistentArenaAllocator] aligns the end of the persistent arena, and loses the rest.
+
+    So its padding does not depend on its size. The non-persistent one is as an arena without a tail.
+    """
+    used = tail_used(moves)[-1]
+    rest = [move for move in moves if move.section is not Section.TAIL]
+    need = smallest_safe(rest)
+    return TwoArenas(
+        Persistent(used, round_up(used, ALIGNMENT)),
+        NonPersistent(
+            used=final_head(rest),
+            minimum=need.nbytes,
+            merely_passes=smallest_passing(rest, need.nbytes),
+            moment=_moment(need.move),
+            bound_by=_reason(need.move, "the planned buffers, once everything is allocated"),
+        ),
+    )
+
+
+def _one_arena(moves: Sequence[Move]) -> Arena:
+    head, tail = final_head(moves), tail_used(moves)[-1]
     need = smallest_safe(moves)
     return Arena(
         used=head + tail,
@@ -51,8 +101,13 @@ def _arena(moves: Sequence[Move]) -> Arena:
         minimum=need.nbytes,
         merely_passes=smallest_passing(moves, need.nbytes),
         moment=_moment(need.move),
-        bound_by=_reason(need.move),
+        bound_by=_reason(need.move, "head + tail, once everything is allocated"),
     )
+
+
+def final_head(moves: Sequence[Move]) -> int:
+    """The bytes of the head in the end."""
+    return next(move.nbytes for move in reversed(moves) if move.section is Section.HEAD)
 
 
 def _moment(move: Move) -> str:
@@ -62,8 +117,8 @@ def _moment(move: Move) -> str:
     return "planned" if move.section in (Section.PLAN, Section.TEMP) or move.category == VARIABLES else "end"
 
 
-def _reason(move: Move) -> str:
-    """In words, what an arena has to make room for when `move` needs the most of it."""
+def _reason(move: Move, end: str) -> str:
+    """In words, what an arena has to make room for when `move` needs the most of it; `end` if that is in the end."""
     where = f"while operator {move.op} of subgraph {move.subgraph} is prepared"
     match _moment(move):
         case "planned":
@@ -73,7 +128,7 @@ def _reason(move: Move) -> str:
         case "prepared":
             return f"{move.what} beside the temporary tensors {where}"
         case _:
-            return "head + tail, once everything is allocated"
+            return end
 
 
 def _allocations(moves: Sequence[Move]) -> Iterator[Allocation]:

@@ -102,6 +102,20 @@ RECORDING_SINGLE_ARENA_BUFFER_ALLOCATOR = struct(
     used_bytes=SIZE_T,
     alloc_count=SIZE_T,
 )
+PERSISTENT_ARENA_BUFFER_ALLOCATOR = struct(
+    "PersistentArenaBufferAllocator", vtable=POINTER, buffer_head=POINTER, buffer_tail=POINTER, tail_temp=POINTER
+)
+NON_PERSISTENT_ARENA_BUFFER_ALLOCATOR = struct(
+    "NonPersistentArenaBufferAllocator",
+    vtable=POINTER,
+    buffer_head=POINTER,
+    buffer_tail=POINTER,
+    head_temp=POINTER,
+    next_temp=POINTER,
+    temp_buffer_ptr_check_sum=POINTER,
+    temp_buffer_count=INT32,
+    resizable_buffer_allocated=BOOL,
+)
 GREEDY_MEMORY_PLANNER = struct(
     "GreedyMemoryPlanner",
     vtable=POINTER,

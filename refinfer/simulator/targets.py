@@ -37,9 +37,10 @@ class Target:
 
     `recording` programs use RecordingMicroAllocator and its larger objects. `resource_variables` is the number that
     the program passes to MicroResourceVariables::Create; None stands for as many as the model has, and none at all
-    where it has none; with `variables_elsewhere` they have an arena of their own. `structs` overrides sizes where this
-    build's sources differ from the declared members. `releases` are those of the kernel library, each by the macros
-    that tell it from the others; a target without a release in its name has the last.
+    where it has none; with `variables_elsewhere` they have an arena of their own. With 2 `arenas` what is persistent
+    lies apart from what is not, which TFLM cannot do while it records. `structs` overrides sizes where this build's
+    sources differ from the declared members. `releases` are those of the kernel library, each by the macros that tell
+    it from the others; a target without a release in its name has the last.
     """
 
     name: str
@@ -52,8 +53,16 @@ class Target:
     recording: bool = False
     resource_variables: int | None = None
     variables_elsewhere: bool = False
+    arenas: int = 1
     tflm: str = TFLM_COMMIT
     releases: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError where TFLM has no allocator of that kind."""
+        if self.arenas not in (1, 2):
+            raise UsageError(f"arenas: {self.arenas}; it is 1, or 2: one for what is persistent and one for the rest")
+        if self.arenas == 2 and self.recording:
+            raise UsageError(f"target {self.name!r} records, and TFLM's recording allocator has a single arena")
 
     @property
     def build(self) -> Build:
@@ -253,6 +262,7 @@ def _own_target(fields: Mapping[str, Any]) -> Target:
         recording=fields.get("recording", target.recording),
         resource_variables=fields.get("resource_variables", target.resource_variables),
         variables_elsewhere=fields.get("variables_elsewhere", target.variables_elsewhere),
+        arenas=fields.get("arenas", target.arenas),
     )
 
 
@@ -294,6 +304,7 @@ OWN_FIELDS = {
     "recording": bool,
     "resource_variables": int,
     "variables_elsewhere": bool,
+    "arenas": int,
 }
 ABI_FIELDS = {"pointer": int, "enum": int, "align64": int}
 TYPE_NAMES = {str: "a string", dict: "a table", list: "a list", bool: "true or false", int: "a number"}

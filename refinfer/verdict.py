@@ -290,7 +290,7 @@ def simulations(graph: Graph) -> Callable[[str], Report | Refused]:
 
     def simulated(name: str) -> Report | Refused:
         target = find_target(name)
-        key = (target.build, target.recording, target.resource_variables, target.variables_elsewhere)
+        key = (target.build, target.recording, target.resource_variables, target.variables_elsewhere, target.arenas)
         if key not in known:
             known[key] = _simulated(graph, target)
         result = known[key]

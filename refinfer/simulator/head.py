@@ -151,4 +151,7 @@ def offline_plan(graph: Graph) -> tuple[int, ...] | None:
         raise Refused("plan", reason)
     if len(words) < 3 + count:
         raise GraphError(f"metadata {OFFLINE_PLAN}: {len(words) - 3} offsets, but it announces {count}")
+    for index, offset in enumerate(words[3 : 3 + count]):
+        if offset < ONLINE:
+            raise GraphError(f"metadata {OFFLINE_PLAN}: offset {offset} of tensor {index}; expected -1, or 0 or more")
     return tuple(words[3 : 3 + count])

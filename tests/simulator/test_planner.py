@@ -15,6 +15,46 @@ def buffers(draw: st.DrawFn) -> Buffer:
 problems = st.lists(buffers(), max_size=16)
 
 
+@st.composite
+def large_problems(draw: st.DrawFn) -> list[Buffer]:
+    """Some hundred buffers, so that time has many blocks: lives of a few steps and of many, some at a fixed place."""
+    steps, longest = draw(st.integers(1, 200)), draw(st.sampled_from([0, 3, 40, 200]))
+    places = st.one_of(st.none(), st.integers(0, 60)) if draw(st.booleans()) else st.none()
+    one = st.tuples(st.integers(0, 20), st.integers(-1, steps), st.integers(0, longest), places)
+    number = draw(st.integers(0, 150))
+    return [
+        Buffer(16 * size, first, first + length, place and 8 * place)
+        for size, first, length, place in draw(st.lists(one, min_size=number, max_size=number))
+    ]
+
+
+def place_as_tflm_does(buffers: list[Buffer]) -> tuple[int, ...]:
+    """The oracle, O(n²): a list by offset of what is placed, walked from its start for each buffer.
+
+    [greedy_memory_planner.cc: CalculateOffsetsIfNeeded]
+    """
+    online = [i for i, buffer in enumerate(buffers) if buffer.offset is None]
+    fixed = [i for i, buffer in enumerate(buffers) if buffer.offset is not None]
+    placed: list[tuple[int, Buffer]] = []
+    offsets = {}
+    for i in fixed + sorted(online[::-1], key=lambda i: -buffers[i].nbytes):
+        wanted, candidate = buffers[i], 0
+        for offset, other in placed:
+            if other.first <= wanted.last and wanted.first <= other.last:
+                if offset - candidate >= wanted.nbytes:
+                    break
+                candidate = max(candidate, offset + other.nbytes)
+        offsets[i] = candidate if wanted.offset is None else wanted.offset
+        placed.append((offsets[i], wanted))
+        placed.sort(key=lambda each: each[0])
+    return tuple(offsets[i] for i in range(len(buffers)))
+
+
+@given(st.one_of(problems, large_problems()))
+def test_buffers_go_where_tflm_would_find_room_for_them(problem: list[Buffer]) -> None:
+    assert place_greedily(problem) == place_as_tflm_does(problem)
+
+
 @given(problems)
 def test_greedy_placement_is_sound(problem: list[Buffer]) -> None:
     offsets = place_greedily(problem)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant, dtype_of
 from refinfer.kernels.kernel import Refusal
@@ -19,6 +19,7 @@ from refinfer.schema.errors import UnsupportedNode
 from refinfer.schema.graph import Graph, Node, Subgraph, Tensor
 
 if TYPE_CHECKING:
+    from refinfer.kernels.compiled.plan import Plan, Segment
     from refinfer.kernels.compute import Array
 
 Watch = Callable[[Node, "tuple[Array | None, ...]", "tuple[Array, ...]"], None]
@@ -39,11 +40,29 @@ class Step:
     outputs: tuple[int, ...]
 
 
-class Machine:
-    """A model that runs. `custom` has functions that fold the user's own custom operators, by their code."""
+class Planned(NamedTuple):
+    """A subgraph's plan for inputs of these shapes; None where no node has a compiled kernel."""
 
-    def __init__(self, graph: Graph, dialect: Dialect, custom: Mapping[str, CustomOp] | None = None) -> None:
+    shapes: tuple[Shape, ...]
+    plan: Plan | None
+
+
+class Machine:
+    """A model that runs. `custom` has functions that fold the user's own custom operators, by their code.
+
+    With `compiled`, nodes that have compiled kernels are run by those, with the same results.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        dialect: Dialect,
+        custom: Mapping[str, CustomOp] | None = None,
+        compiled: bool = False,
+    ) -> None:
         """Fold every kernel; raises UnsupportedNode, naming the operator and why, if the dialect cannot run one."""
+        self.compiled = compiled
+        self._planned: dict[int, Planned] = {}
         self.graph = graph
         self.dialect = dialect
         self.watch: Watch | None = None
@@ -58,19 +77,69 @@ class Machine:
 
         Raises UnsupportedNode for values that an operator cannot do with, such as an index beyond the end.
         """
-        subgraph = self.graph.subgraphs[index]
         values = self.constants(index)
-        for tensor, array in zip(subgraph.inputs, inputs, strict=True):
+        for tensor, array in zip(self.graph.subgraphs[index].inputs, inputs, strict=True):
             values[tensor.index] = array
+        plan = self.plan(index, [array.shape for array in inputs]) if self.compiled else None
         with np.errstate(all="ignore"):  # infinities and NaN are results like any other
-            for step in self._programs[index]:
-                arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
-                results = _evaluated(step, arguments)
-                for place, result in zip(step.outputs, results, strict=True):
-                    values[place] = result
-                if self.watch is not None:
-                    self.watch(step.node, arguments, results)
+            if plan is None:
+                for step in self._programs[index]:
+                    self._run_step(step, values)
+            else:
+                self._run_plan(plan, self._programs[index], values)
         return values
+
+    def plan(self, index: int, shapes: Sequence[Shape]) -> Plan | None:
+        """The plan of a subgraph for inputs of these shapes: the one that it has, or a new one."""
+        planned = self._planned.get(index)
+        if planned is None or planned.shapes != tuple(shapes):
+            from refinfer.kernels.compiled.plan import make_plan
+
+            subgraph = self.graph.subgraphs[index]
+            known = self.shapes(index, shapes)
+            computes = [None if node.custom_code in self._custom else self._compute(node) for node in subgraph.nodes]
+            planned = Planned(tuple(shapes), make_plan(subgraph, computes, self._host, known))
+            self._planned[index] = planned
+        return planned.plan
+
+    def _run_step(self, step: Step, values: list[Array | None]) -> None:
+        arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
+        results = _evaluated(step, arguments)
+        for place, result in zip(step.outputs, results, strict=True):
+            values[place] = result
+        if self.watch is not None:
+            self.watch(step.node, arguments, results)
+
+    def _run_plan(self, plan: Plan, steps: Sequence[Step], values: list[Array | None]) -> None:
+        """Run the segments by the plan and other nodes by themselves.
+
+        The plan's memory is used again and again: what leaves a segment is a copy.
+        """
+        for part in plan.program:
+            if isinstance(part, int):
+                self._run_step(steps[part], values)
+                continue
+            for place, memory in part.loads:
+                memory[...] = values[place]
+            if self.watch is None:
+                plan(part.first, part.end)
+                for place, memory in part.results:
+                    values[place] = memory.copy()
+            else:
+                self._run_watched(plan, part, values)
+
+    def _run_watched(self, plan: Plan, segment: Segment, values: list[Array | None]) -> None:
+        """Run a segment a node at a time."""
+        made = dict(segment.made)
+        first = segment.first
+        for node, end in zip(segment.nodes, segment.ends, strict=True):
+            arguments = tuple(None if x is None else values[x.index] for x in node.inputs)
+            plan(first, end)
+            for y in node.outputs:
+                values[y.index] = made[y.index].copy()
+            assert self.watch is not None
+            self.watch(node, arguments, tuple(_present(values[y.index], y) for y in node.outputs))
+            first = end
 
     def ports(self, index: int) -> tuple[int, int] | None:
         """How many inputs and outputs a subgraph has, if there is one of this index."""

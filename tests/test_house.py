@@ -160,13 +160,16 @@ def imports_when_loaded(tree: ast.AST) -> Iterator[str]:
 
 
 WORKERS = {ROOT / "refinfer/testing/referee_worker.py"}  # a script that runs in a process of its own
-KIT = {"hypothesis"}  # what parts of refinfer.testing are made of
+FOR_PARTS = {  # what parts of the package are made of, which are loaded when they are wanted
+    PACKAGE / "kernels" / "compiled": {"llvmlite", "numba", "numpy"},
+    PACKAGE / "testing": {"hypothesis"},
+}
 
 
 @pytest.mark.parametrize("source", sorted(set(SOURCES) - WORKERS), ids=name_from_root)
 def test_no_module_loads_a_third_party_package(source: Path) -> None:
     loaded = {name.partition(".")[0] for name in imports_when_loaded(ast.parse(text(source)))}
-    allowed = KIT if source.is_relative_to(PACKAGE / "testing") else set()
+    allowed = set().union(*(names for part, names in FOR_PARTS.items() if source.is_relative_to(part)))
     assert loaded <= sys.stdlib_module_names | {"refinfer"} | allowed
 
 

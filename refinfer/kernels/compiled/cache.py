@@ -1,0 +1,57 @@
+"""Where compiled kernels are kept between processes.
+
+numba looks at the file of a function to see whether what it kept is still good, and not at the files of the functions
+that this one calls. So the directory is named after everything that goes into the code: all sources here, and the
+versions of what makes machine code of them. numba itself tells processors apart, and writes a file before it gives it
+its name, so that processes may share the directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+SOURCES = Path(__file__).parent
+
+
+def directory() -> Path:
+    """The directory of this version of the kernels; a new one for this process alone, if ours cannot be written to."""
+    kept = home() / "refinfer" / f"kernels-{digest()}"
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        if os.access(kept, os.W_OK):
+            return kept
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="refinfer-kernels-"))
+
+
+def home() -> Path:
+    """The user's directory for what can be made again; REFINFER_CACHE_DIR is another."""
+    chosen = os.environ.get("REFINFER_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def digest() -> str:
+    """What the sources and their compilers amount to."""
+    seen = hashlib.sha256()
+    for path in sorted(SOURCES.glob("*.py")):
+        seen.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for part in (version("numba"), version("llvmlite"), platform.python_version(), sys.implementation.name):
+        seen.update(part.encode() + b"\0")
+    return seen.hexdigest()[:16]
+
+
+FILLED = "filled"
+"""A file of this name says that every kernel is there for the processor that is its text."""

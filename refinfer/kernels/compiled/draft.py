@@ -1,0 +1,141 @@
+"""A plan while it is made: rows, and the memory that they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refinfer.kernels.compiled.records import Address, Buffer, Record
+from refinfer.kernels.compute import Host, Shape, constant, dtype_of
+from refinfer.schema.graph import Node, Subgraph, Tensor
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+ALIGNMENT = 64  # of a cache line, and of the widest register
+ROOM = 64  # behind every buffer: a vector may reach beyond the last number
+
+
+class NotCompiled(Exception):
+    """There is no kernel for this node; numpy computes it."""
+
+
+def require_compiled(condition: bool) -> None:
+    """Leave the node to numpy unless `condition` holds."""
+    if not condition:
+        raise NotCompiled
+
+
+class Load(NamedTuple):
+    """A tensor that comes from outside of the segment, and where it goes."""
+
+    tensor: Tensor
+    buffer: Buffer
+
+
+@dataclass
+class Draft:
+    """`shapes` are those of the subgraph's tensors (None: unknown), `step` is the node that is planned now."""
+
+    subgraph: Subgraph
+    shapes: Sequence[Shape | None]
+    host: Host
+    step: int = 0
+    segment: int = 0  # the first node of those that follow each other in rows
+    rows: list[Record] = field(default_factory=list)
+    buffers: list[Buffer] = field(default_factory=list)
+    held: dict[int, Buffer] = field(default_factory=dict)  # tensors whose value is in a buffer, by index
+    loads: list[Load] = field(default_factory=list)  # of this segment
+    constants: list[Array] = field(default_factory=list)  # kept alive
+
+    def __post_init__(self) -> None:
+        """See which nodes use each tensor; the user of an output comes after the last node."""
+        self.users: dict[int, set[int]] = {tensor.index: set() for tensor in self.subgraph.tensors}
+        for node in self.subgraph.nodes:
+            for x in node.inputs:
+                if x is not None:
+                    self.users[x.index].add(node.index)
+        for tensor in self.subgraph.outputs:
+            self.users[tensor.index].add(len(self.subgraph.nodes))
+
+    def shape(self, tensor: Tensor) -> Shape:
+        """The tensor's shape; without one, or without elements, there is no kernel."""
+        shape = self.shapes[tensor.index]
+        require_compiled(shape is not None and 0 not in shape)
+        assert shape is not None
+        return shape
+
+    def read(self, tensor: Tensor) -> Address:
+        """Where the tensor's value is."""
+        if tensor.data is not None:
+            array = constant(tensor)
+            assert array is not None
+            return self.keep(array)
+        require_compiled(not tensor.is_variable)
+        if tensor.index not in self.held:
+            buffer = self._reserve(tensor, self.segment)
+            self.loads.append(Load(tensor, buffer))
+        return self.held[tensor.index]
+
+    def write(self, tensor: Tensor) -> Buffer:
+        """Where the tensor's value is to be put."""
+        require_compiled(not tensor.is_variable)
+        return self._reserve(tensor, self.step)
+
+    def _reserve(self, tensor: Tensor, first: int) -> Buffer:
+        nbytes = prod(self.shape(tensor)) * dtype_of(tensor.type).itemsize
+        buffer = Buffer(nbytes, first, max(self.users[tensor.index], default=self.step))
+        self.buffers.append(buffer)
+        self.held[tensor.index] = buffer
+        return buffer
+
+    def scratch(self, nbytes: int) -> Buffer:
+        """Memory that is needed for this node alone."""
+        buffer = Buffer(nbytes, self.step, self.step)
+        self.buffers.append(buffer)
+        return buffer
+
+    def keep(self, array: Array) -> int:
+        """The address of a copy of a constant array, which stays as long as the plan."""
+        copy = aligned(array.nbytes + ROOM)
+        copy[: array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        self.constants.append(copy)
+        return copy.ctypes.data
+
+    def add(self, record: Record) -> None:
+        """Append a row."""
+        self.rows.append(record)
+
+
+Planner = Callable[[Draft, Node], None]
+"""Adds the rows of a node; raises NotCompiled, or Refusal, for a node that has no kernel."""
+
+
+def aligned(nbytes: int) -> Array:
+    """Zeroed memory that begins where a cache line does."""
+    whole = np.zeros(nbytes + ALIGNMENT, np.uint8)
+    first = -whole.ctypes.data % ALIGNMENT
+    return whole[first : first + nbytes]
+
+
+def place(buffers: Sequence[Buffer]) -> int:
+    """Give every buffer its offset, the largest first, each as low as those of its time allow; the bytes in all."""
+    placed: list[Buffer] = []
+    for buffer in sorted(buffers, key=lambda each: -each.nbytes):
+        neighbours = [each for each in placed if each.first <= buffer.last and buffer.first <= each.last]
+        buffer.offset = 0
+        for each in sorted(neighbours, key=lambda each: each.offset):
+            if buffer.offset + room(buffer) <= each.offset:
+                break
+            buffer.offset = max(buffer.offset, each.offset + room(each))
+        placed.append(buffer)
+    return max((each.offset + room(each) for each in placed), default=0)
+
+
+def room(buffer: Buffer) -> int:
+    """What a buffer takes."""
+    return -(-(buffer.nbytes + ROOM) // ALIGNMENT) * ALIGNMENT

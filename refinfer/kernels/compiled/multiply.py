@@ -1,0 +1,152 @@
+"""Matrix products and convolutions: the microkernel over all tiles, and the epilogue behind each.
+
+Outputs are written a whole vector at a time, also where the last channels do not fill one: what is written too much
+lies where the next row begins, and the next row is written later. So rows go up and columns go down, and the plan
+leaves room behind the last row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refinfer.kernels.compiled.jit import LANES, ROWS, Number, int8s, int16s, njit, uint8s
+from refinfer.kernels.compiled.microkernel import (
+    row_of_eight,
+    row_of_one,
+    row_of_two,
+    tile_of_one,
+    tile_of_two,
+    wide_row_of_one,
+)
+from refinfer.kernels.compiled.requantize import requantize_row
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit
+def multiply(
+    images: int,
+    starts: int,
+    rows: int,
+    taps: int,
+    pairs: int,
+    weights: int,
+    weight_bytes: int,
+    vectors: int,
+    scaling: int,
+    parameters: int,
+    parameter_bytes: int,
+    offset: int,
+    low: int,
+    high: int,
+    output: int,
+    column: int,
+    row_bytes: int,
+    size: int,
+    sums: int,
+) -> None:
+    """y[r, c] = requantize(sum over k of x[r, k] * w[k, c])"""
+    stride = 2 * LANES * weight_bytes * pairs
+    last = vectors
+    while last > 0:
+        count = columns_at_a_time(rows, weight_bytes, last)
+        last -= count
+        w, p, y = weights + last * stride, parameters + last * parameter_bytes, output + column + last * LANES * size
+        if rows < ROWS or weight_bytes == 1:
+            for r in range(rows):
+                multiply_row(images, starts + 8 * r, taps, pairs, w, weight_bytes, count, stride, sums)
+                requantize_row(scaling, sums, count, p, parameter_bytes, offset, low, high, y + r * row_bytes, size)
+        else:
+            for block in range((rows + ROWS - 1) // ROWS):
+                first = min(block * ROWS, rows - ROWS)
+                if count == 2:
+                    tile_of_two((images, starts + 8 * first, taps, pairs, w, stride, sums))
+                else:
+                    tile_of_one((images, starts + 8 * first, taps, pairs, w, stride, sums))
+                for r in range(ROWS):
+                    here = sums + 4 * LANES * count * r
+                    there = y + (first + r) * row_bytes
+                    requantize_row(scaling, here, count, p, parameter_bytes, offset, low, high, there, size)
+
+
+@njit
+def columns_at_a_time(rows: int, weight_bytes: int, left: int) -> int:
+    """How many vectors of channels a tile has, the last of `left` first."""
+    if weight_bytes == 1:
+        return left % 8 if left % 8 == 1 else (2 if left % 8 else 8)
+    if rows < ROWS:
+        return 1
+    return 2 - left % 2
+
+
+@njit
+def multiply_row(
+    images: int,
+    start: int,
+    taps: int,
+    pairs: int,
+    weights: int,
+    weight_bytes: int,
+    count: int,
+    stride: int,
+    sums: int,
+) -> None:
+    """The sums of one row."""
+    if weight_bytes == 2:
+        wide_row_of_one((images, start, taps, pairs, weights, stride, sums))
+    elif count == 8:
+        row_of_eight((images, start, taps, pairs, weights, stride, sums))
+    elif count == 2:
+        row_of_two((images, start, taps, pairs, weights, stride, sums))
+    else:
+        row_of_one((images, start, taps, pairs, weights, stride, sums))
+
+
+@njit
+def widen(
+    source: int,
+    kind: int,
+    batches: int,
+    height: int,
+    width: int,
+    top: int,
+    left: int,
+    padded_height: int,
+    padded_width: int,
+    offset: int,
+    target: int,
+) -> None:
+    """target[b, y, x] = source[b, y - top, x - left] + offset, and 0 where there is none"""
+    size = 2 if kind == 2 else 1
+    first, end = min(left, padded_width), min(left + width, padded_width)
+    for b in range(batches):
+        for y in range(padded_height):
+            out = int16s(target + 2 * (b * padded_height + y) * padded_width, padded_width)
+            if y < top or y >= top + height:
+                out[:] = 0
+                continue
+            out[:first] = 0
+            out[end:] = 0
+            widen_row(
+                source + size * (b * height + y - top) * width, kind, end - first, np.int16(offset), out[first:end]
+            )
+
+
+@njit
+def widen_row(source: int, kind: int, count: int, offset: Number, out: NDArray[Any]) -> None:
+    """out[x] = source[x] + offset"""
+    if kind == 0:
+        signed = int8s(source, count)
+        for x in range(count):
+            out[x] = np.int16(signed[x] + offset)
+    elif kind == 1:
+        unsigned = uint8s(source, count)
+        for x in range(count):
+            out[x] = np.int16(unsigned[x] + offset)
+    else:
+        words = int16s(source, count)
+        for x in range(count):
+            out[x] = np.int16(words[x] + offset)

@@ -1,0 +1,133 @@
+"""From a subgraph to a plan: segments of rows, and between them the nodes that numpy computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refinfer.kernels.compiled.draft import Draft, Load, NotCompiled, Planner, aligned, place
+from refinfer.kernels.compiled.opcodes import OPCODES
+from refinfer.kernels.compiled.records import Buffer
+from refinfer.kernels.compiled.tables import PLANNERS
+from refinfer.kernels.compiled.walker import run
+from refinfer.kernels.compute import Compute, Host, Shape, dtype_of
+from refinfer.kernels.kernel import Refusal
+from refinfer.schema.graph import Node, Subgraph, Tensor
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+COLUMNS = 1 + max(len(record._fields) for record in OPCODES)
+SUMS_BYTES = 2**14
+
+
+class Segment(NamedTuple):
+    """Rows first to end - 1 of the table, and tensors, by index, with arrays over their place in the plan's memory.
+
+    `loads` come in, `made` are made here, `results` are those that are used outside; `nodes` are the nodes that the
+    rows stand for, and `ends` where the rows of each end.
+    """
+
+    first: int
+    end: int
+    loads: tuple[tuple[int, Array], ...]
+    results: tuple[tuple[int, Array], ...]
+    made: tuple[tuple[int, Array], ...]
+    nodes: tuple[Node, ...]
+    ends: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a subgraph runs with inputs of these shapes: segments, and the indices of nodes that are left to numpy."""
+
+    program: tuple[Segment | int, ...]
+    table: Array
+    sums: int
+    memory: Array
+    constants: tuple[Array, ...]
+
+    def __call__(self, first: int, end: int) -> None:
+        """Run rows first to end - 1."""
+        run(self.table, first, end, self.sums)
+
+
+@dataclass
+class Part:
+    """A segment while its memory has no place yet."""
+
+    first: int
+    loads: list[Load] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+
+def make_plan(
+    subgraph: Subgraph, computes: Sequence[Compute | None], host: Host, shapes: Sequence[Shape | None]
+) -> Plan | None:
+    """The plan of a subgraph; None if no node of it has a kernel. `computes` has None for nodes that are not ours."""
+    draft = Draft(subgraph, shapes, host)
+    parts: list[Part | int] = []
+    part: Part | None = None
+    for node, compute in zip(subgraph.nodes, computes, strict=True):
+        draft.step = node.index
+        if part is None:
+            draft.segment, draft.loads = node.index, []
+        planner = None if compute is None else PLANNERS.get(compute.fold)
+        first = len(draft.rows)
+        if planner is None or not planned(draft, planner, node):
+            parts.append(node.index)
+            part = None
+            continue
+        if part is None:
+            part = Part(first, draft.loads)
+            parts.append(part)
+        part.nodes.append(node)
+        part.ends.append(len(draft.rows))
+    return complete(draft, parts) if draft.rows else None
+
+
+def planned(draft: Draft, planner: Planner, node: Node) -> bool:
+    """Add the rows of a node, or leave the draft as it was."""
+    rows, buffers, loads, held = len(draft.rows), len(draft.buffers), len(draft.loads), dict(draft.held)
+    try:
+        planner(draft, node)
+    except (NotCompiled, Refusal):
+        del draft.rows[rows:], draft.buffers[buffers:], draft.loads[loads:]
+        draft.held = held
+        return False
+    return True
+
+
+def complete(draft: Draft, parts: Sequence[Part | int]) -> Plan:
+    """Give the memory its places, and the rows their addresses."""
+    memory = aligned(place(draft.buffers))
+    table = np.zeros((len(draft.rows), COLUMNS), np.int64)
+    for row, record in zip(table, draft.rows, strict=True):
+        fields = [memory.ctypes.data + each.offset if isinstance(each, Buffer) else each for each in record]
+        row[: 1 + len(fields)] = OPCODES[type(record)], *fields
+
+    def view(tensor: Tensor, buffer: Buffer) -> tuple[int, Array]:
+        dtype, shape = dtype_of(tensor.type), draft.shape(tensor)
+        return tensor.index, np.frombuffer(memory.data, dtype, prod(shape), buffer.offset).reshape(shape)
+
+    def segment(part: Part) -> Segment:
+        made = tuple(view(y, draft.held[y.index]) for node in part.nodes for y in node.outputs)
+        inside = {node.index for node in part.nodes}
+        return Segment(
+            first=part.first,
+            end=part.ends[-1],
+            loads=tuple(view(tensor, buffer) for tensor, buffer in part.loads),
+            results=tuple(each for each in made if not draft.users[each[0]] <= inside),
+            made=made,
+            nodes=tuple(part.nodes),
+            ends=tuple(part.ends),
+        )
+
+    program = tuple(segment(part) if isinstance(part, Part) else part for part in parts)
+    sums = draft.keep(aligned(SUMS_BYTES))
+    return Plan(program, table, sums, memory, tuple(draft.constants))

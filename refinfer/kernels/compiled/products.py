@@ -1,0 +1,358 @@
+"""The plans of CONV_2D and FULLY_CONNECTED: packed weights, and where windows and their taps lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refinfer.kernels import convolution, fully_connected
+from refinfer.kernels.common import input_at, optional_input, options_of, output_at
+from refinfer.kernels.compiled.draft import Draft, require_compiled
+from refinfer.kernels.compiled.jit import LANES, ROWS
+from refinfer.kernels.compiled.records import FIXED, FLOATING, WIDE, Address, Depthwise, Multiply, Widen
+from refinfer.kernels.compute import Shape, constant, dtype_of
+from refinfer.kernels.conv import (
+    BELIEVERS,
+    BIAS,
+    CONV_CHANNEL_AXIS,
+    DEPTHWISE_CHANNEL_AXIS,
+    FILTER,
+    INPUT,
+    operands,
+    window_grid,
+)
+from refinfer.kernels.fixedpoint import scale_int64, scale_twice
+from refinfer.kernels.numerics import FixedPoint, FloatingPoint
+from refinfer.kernels.window import Windows, span
+from refinfer.schema.enums import TensorType
+from refinfer.schema.graph import Node, Tensor
+from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions, FullyConnectedOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+    from refinfer.kernels.numerics import Requantize
+
+KINDS = {TensorType.INT8: 0, TensorType.UINT8: 1, TensorType.INT16: 2}
+MAX_IMAGE_BYTES = 2**28
+
+
+class Scaling(NamedTuple):
+    """How sums become outputs: the kind, and its parameters, a vector of LANES channels after the other."""
+
+    kind: int
+    parameters: Array
+    nbytes: int  # of one vector's
+
+
+def plan_conv(draft: Draft, node: Node) -> None:
+    """A pixel for each window."""
+    plan_conv_of(draft, node, None)
+
+
+def plan_conv_as_declared(draft: Draft, node: Node) -> None:
+    """As many pixels as the file says."""
+    plan_conv_of(draft, node, output_at(node, 0).shape)
+
+
+def plan_conv_of(draft: Draft, node: Node, declared: Shape | None) -> None:
+    """Rows are pixels; a row of the filter over neighbouring pixels is one stretch of memory."""
+    options = options_of(node, Conv2DOptions)
+    p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
+    p = p._replace(bias_type=options.quantized_bias_type)
+    require_compiled((p.x.type, p.weights.type) in convolution.PARAMS and p.weights.data is not None)
+    params = convolution.PARAMS[p.x.type, p.weights.type](p)
+    shape, filters = draft.shape(p.x), constant(p.weights)
+    assert filters is not None
+    grid = window_grid(options, shape, filters.shape, declared)
+    images, size = widened(draft, p.x, grid, params.input_offset)
+    groups = shape[3] // filters.shape[3]
+    per_group = len(filters) // groups
+    require_compiled(groups == 1 or per_group % LANES == 0)
+    weights = filters.astype(np.int64) + params.filter_offset
+    bias = bias_values(node, len(filters))
+    output = draft.write(p.y)
+    for group in reversed(range(groups)):
+        mine = slice(group * per_group, (group + 1) * per_group)
+        starts = window_starts(grid, shape, size) + 2 * group * filters.shape[3]
+        taps, packed = window_taps(weights[mine], grid, size[1])
+        scaling = scaling_of(params.requantize, weights[mine], bias[mine], limit(p.x, params.input_offset), mine)
+        multiply(draft, images, starts, taps, packed, scaling, params, output, group * per_group, len(filters), p.y)
+
+
+def plan_depthwise(draft: Draft, node: Node) -> None:
+    """A pixel for each window; filters are counted, though for some types the depth multiplier is believed."""
+    believed = (input_at(node, INPUT).type, input_at(node, FILTER).type) in BELIEVERS
+    plan_depthwise_of(draft, node, None, believed)
+
+
+def plan_depthwise_as_declared(draft: Draft, node: Node) -> None:
+    """As many pixels as the file says, and the depth multiplier is believed."""
+    plan_depthwise_of(draft, node, output_at(node, 0).shape, believed=True)
+
+
+def plan_depthwise_of(draft: Draft, node: Node, declared: Shape | None, believed: bool) -> None:
+    """Lanes are channels; where these do not fill vectors, and windows touch, a row of pixels is one long pixel."""
+    options = options_of(node, DepthwiseConv2DOptions)
+    p = operands(node, DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
+    require_compiled((p.x.type, p.weights.type) in convolution.PARAMS and p.weights.data is not None)
+    params = convolution.PARAMS[p.x.type, p.weights.type](p)
+    shape, filters = draft.shape(p.x), constant(p.weights)
+    assert filters is not None
+    _, taps_down, taps_across, outputs = filters.shape
+    multiplier = outputs // shape[3]
+    require_compiled(outputs == multiplier * shape[3] and (not believed or options.depth_multiplier == multiplier))
+    grid = window_grid(options, shape, filters.shape, declared)
+    rows, columns = grid
+    weights = filters[0].astype(np.int64) + params.filter_offset
+    bias = bias_values(node, outputs)
+    if shape[3] == 1:  # all channels see the same pixels: an ordinary convolution
+        images, image = widened(draft, p.x, grid, params.input_offset)
+        flat = np.moveaxis(weights, -1, 0)[..., None]
+        scaling = scaling_of(params.requantize, flat, bias, limit(p.x, params.input_offset), slice(0, outputs))
+        taps, packed = window_taps(flat, grid, image[1])
+        starts = window_starts(grid, shape, image)
+        multiply(draft, images, starts, taps, packed, scaling, params, draft.write(p.y), 0, outputs, p.y)
+        return
+    pixels = columns.number
+    require_compiled(rows.number > 0 and pixels > 0)
+    wide = max((pixels - 1) * columns.stride + span(taps_across, columns.dilation), columns.before + 1)
+    repeat = pixels if columns.stride == 1 and outputs % LANES else 1
+    by_channel = np.moveaxis(weights, -1, 0)
+    scaling = scaling_of(
+        params.requantize,
+        np.tile(by_channel, (repeat, 1, 1)),
+        np.tile(bias, repeat),
+        limit(p.x, params.input_offset),
+        slice(0, outputs),
+    )
+    pairs_down = (taps_down + 1) // 2
+    slots = 2 * rows.dilation * (pairs_down - 1) + 1
+    size = dtype_of(p.y.type).itemsize
+    require_compiled(4 * slots * wide * outputs <= MAX_IMAGE_BYTES)
+    draft.add(
+        Depthwise(
+            source=draft.read(p.x),
+            kind=KINDS[p.x.type],
+            batches=shape[0],
+            height=shape[1],
+            width=shape[2],
+            channels=shape[3],
+            multiplier=multiplier,
+            top=rows.before,
+            left=columns.before,
+            padded_width=wide,
+            taps_down=taps_down,
+            taps_across=taps_across,
+            dilation_down=rows.dilation,
+            dilation_across=columns.dilation,
+            stride_down=rows.stride,
+            slots=slots,
+            rows=rows.number,
+            pixels=pixels // repeat,
+            step=4 * columns.stride * outputs,
+            vectors=-(-outputs * repeat // LANES),
+            weights=draft.keep(pack(pairs_of_rows(by_channel, repeat), np.int16)),
+            scaling=scaling.kind,
+            parameters=draft.keep(scaling.parameters),
+            parameter_bytes=scaling.nbytes,
+            offset=params.output_offset,
+            low=params.low,
+            high=params.high,
+            output=draft.write(p.y),
+            pixel_bytes=size * outputs,
+            row_bytes=size * outputs * pixels,
+            size=size,
+            input_offset=params.input_offset,
+            pairs=draft.scratch(4 * slots * wide * outputs),
+            tables=draft.scratch(8 * (pairs_down * taps_across + slots)),
+            sums=draft.scratch(4 * LANES * pixels),
+        )
+    )
+
+
+def pairs_of_rows(weights: Array, repeat: int) -> Array:
+    """Filters [channels, down, across] as pairs of taps, one below the other: [channels, pairs * across, 2]."""
+    channels, down, across = weights.shape
+    padded = np.zeros((channels, down + down % 2, across), np.int64)
+    padded[:, :down] = weights
+    paired = np.moveaxis(padded.reshape(channels, -1, 2, across), 2, 3)
+    return np.tile(paired.reshape(channels, -1, 2), (repeat, 1, 1))
+
+
+def plan_fully_connected(draft: Draft, node: Node) -> None:
+    """Rows are those of a matrix."""
+    options = options_of(node, FullyConnectedOptions)
+    x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
+    require_compiled(x.type in fully_connected.PARAMS and weights.data is not None)
+    fully_connected.require_bias(node)
+    params = fully_connected.params(node, draft.host)
+    matrix = constant(weights)
+    assert matrix is not None
+    require_compiled(matrix.ndim == 2 and matrix.size > 0)
+    shape = draft.shape(x)
+    fully_connected.output_shape(shape, matrix.shape, options.keep_num_dims)
+    units, depth = matrix.shape
+    rows = prod(shape) // depth
+    require_compiled(rows > 0)
+    images = draft.scratch(2 * rows * depth)
+    source = draft.read(x)
+    draft.add(Widen(source, KINDS[x.type], 1, 1, rows * depth, 0, 0, 1, rows * depth, params.input_offset, images))
+    values = matrix.astype(np.int64) + params.filter_offset
+    scaling = scaling_of(
+        params.requantize, values, bias_values(node, units), limit(x, params.input_offset), slice(0, units)
+    )
+    starts = 2 * depth * np.arange(rows)
+    taps, packed = window_taps(values.reshape(units, 1, 1, depth), ONE_BY_ONE, depth)
+    multiply(draft, images, starts, taps, packed, scaling, params, draft.write(y), 0, units, y)
+
+
+def widened(draft: Draft, x: Tensor, grid: Sequence[Windows], offset: int) -> tuple[Address, tuple[int, int]]:
+    """The images as int16 with the margin that the windows need; their height, and the numbers in a row."""
+    batches, height, width, channels = draft.shape(x)
+    rows, columns = grid
+    tall, wide = (max(1, (axis.number - 1) * axis.stride + span(axis.length, axis.dilation)) for axis in grid)
+    nbytes = 2 * batches * tall * wide * channels
+    require_compiled(nbytes <= MAX_IMAGE_BYTES and rows.number > 0 and columns.number > 0)
+    target = draft.scratch(nbytes)
+    fields = (batches, height, width * channels, rows.before, columns.before * channels, tall, wide * channels)
+    if (height, width, 0, 0) == (tall, wide, rows.before, columns.before):  # one row of everything
+        numbers = batches * height * width * channels
+        fields = (1, 1, numbers, 0, 0, 1, numbers)
+    draft.add(Widen(draft.read(x), KINDS[x.type], *fields, offset, target))
+    return target, (tall, wide * channels)
+
+
+def window_starts(grid: Sequence[Windows], shape: Shape, size: tuple[int, int]) -> Array:
+    """The byte at which the window of each output pixel begins."""
+    rows, columns = grid
+    tall, wide = size
+    b, y, x = np.ogrid[: shape[0], : rows.number, : columns.number]
+    return 2 * ((b * tall + y * rows.stride) * wide + x * columns.stride * shape[3]).reshape(-1)
+
+
+def window_taps(weights: Array, grid: Sequence[Windows], wide: int) -> tuple[Array, Array]:
+    """The byte at which each pair of numbers lies in a window, and the weights in pairs: [outputs, pairs, 2].
+
+    Neighbouring pixels lie beside each other, so that a row of the filter is one stretch; unless it is dilated.
+    """
+    outputs, height, width, depth = weights.shape
+    rows, columns = grid
+    stretches = (height, 1, width * depth) if columns.dilation == 1 else (height, width, depth)
+    pairs = (stretches[2] + 1) // 2
+    y, x, pair = np.ogrid[: stretches[0], : stretches[1], :pairs]
+    taps = 2 * (y * rows.dilation * wide + x * columns.dilation * depth + 2 * pair).reshape(-1)
+    padded = np.zeros((outputs, stretches[0] * stretches[1], 2 * pairs), np.int64)
+    padded[..., : stretches[2]] = weights.reshape(outputs, -1, stretches[2])
+    return taps, padded.reshape(outputs, -1, 2)
+
+
+def pack(weights: Array, dtype: type) -> Array:
+    """Pairs of the weights of LANES channels beside each other: [vectors, pairs, LANES, 2]."""
+    outputs, pairs, _ = weights.shape
+    vectors = -(-outputs // LANES)
+    padded = np.zeros((vectors * LANES, pairs, 2), dtype)
+    padded[:outputs] = weights
+    return padded.reshape(vectors, LANES, pairs, 2).swapaxes(1, 2)
+
+
+def multiply(
+    draft: Draft,
+    images: Address,
+    starts: Array,
+    taps: Array,
+    weights: Array,
+    scaling: Scaling,
+    params: convolution.Params | fully_connected.Params,
+    output: Address,
+    first: int,
+    channels: int,
+    y: Tensor,
+) -> None:
+    """The product, from the channel `first` of so many on. Few rows are multiplied with weights of one byte."""
+    few = len(starts) < ROWS and np.abs(weights).max(initial=0) < 128
+    require_compiled(int(np.abs(weights).max(initial=0)) < 2**15)
+    size = dtype_of(y.type).itemsize
+    draft.add(
+        Multiply(
+            images,
+            draft.keep(starts.astype(np.int64)),
+            len(starts),
+            draft.keep(taps.astype(np.int64)),
+            len(taps),
+            draft.keep(pack(weights, np.int8 if few else np.int16)),
+            1 if few else 2,
+            -(-len(weights) // LANES),
+            scaling.kind,
+            draft.keep(scaling.parameters),
+            scaling.nbytes,
+            params.output_offset,
+            params.low,
+            params.high,
+            output,
+            size * first,
+            size * channels,
+            size,
+        )
+    )
+
+
+def bias_values(node: Node, channels: int) -> Array:
+    """The bias of each channel, 0 without one."""
+    bias = optional_input(node, BIAS)
+    if bias is None:
+        return np.zeros(channels, np.int64)
+    values = constant(bias)
+    require_compiled(values is not None)
+    assert values is not None
+    return values.reshape(-1).astype(np.int64)
+
+
+def limit(x: Tensor, offset: int) -> int:
+    """The largest magnitude that a number of the input, less its zero point, can have."""
+    limits = np.iinfo(dtype_of(x.type))
+    return max(abs(int(limits.min) + offset), abs(int(limits.max) + offset))
+
+
+def scaling_of(requantize: Requantize, weights: Array, bias: Array, largest: int, channels: slice) -> Scaling:
+    """The parameters of the epilogue, where no sum can be too large for it."""
+    flat = weights.reshape(len(weights), -1)
+    sums = np.abs(flat).sum(axis=1) * largest
+    require_compiled(int(sums.max()) < 2**31 and largest < 2**15 + 1)
+    totals = sums + np.abs(bias)
+    if isinstance(requantize, FloatingPoint):
+        real = spread(requantize.real, channels, len(bias))
+        require_compiled(bool(np.all(totals * np.abs(real) < 2**30)) and int(totals.max()) < 2**31)
+        return in_vectors(FLOATING, [real, bias.astype(np.float64)])
+    assert isinstance(requantize, FixedPoint)
+    multiplier, shift = (spread(each, channels, len(bias)) for each in (requantize.multiplier, requantize.shift))
+    if requantize.scale is scale_twice:
+        require_compiled(int(totals.max()) < 2**30 and int(shift.max()) < 32 and int(shift.min()) > -32)
+        left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+        half = (1 << right) >> 1
+        return in_vectors(FIXED, [each.astype(np.int32) for each in (bias, multiplier, left, half, right)])
+    assert requantize.scale is scale_int64
+    total = 15 - shift
+    require_compiled(int(total.min()) >= 1 and int(total.max()) < 63 and int(totals.max()) < 2**47)
+    reduced = np.where(multiplier < 0x7FFF0000, (multiplier + 2**15) >> 16, 0x7FFF)
+    return in_vectors(WIDE, [bias, reduced, np.int64(1) << (total - 1), total])
+
+
+def spread(values: Array, channels: slice, count: int) -> Array:
+    """The values of these channels, one for each; over and over again, if more are needed."""
+    return np.resize(values if len(values) == 1 else values[channels], count)
+
+
+def in_vectors(kind: int, columns: Sequence[Array]) -> Scaling:
+    """LANES numbers of each column in turn."""
+    rows = np.stack(columns)
+    vectors = -(-rows.shape[1] // LANES)
+    padded = np.zeros((len(rows), vectors * LANES), rows.dtype)
+    padded[:, : rows.shape[1]] = rows
+    arranged = padded.reshape(len(rows), vectors, LANES).swapaxes(0, 1)
+    return Scaling(kind, arranged, len(rows) * LANES * rows.itemsize)
+
+
+ONE_BY_ONE = (Windows(1, 1, 1, 1, 1, 0), Windows(1, 1, 1, 1, 1, 0))

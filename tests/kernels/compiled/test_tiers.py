@@ -1,0 +1,75 @@
+"""What compiled kernels compute is what numpy computes, bit for bit."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from numpy.typing import NDArray
+
+from refinfer.kernels.registry import DIALECTS
+from refinfer.machine import Machine
+from refinfer.schema.enums import BuiltinOperator, TensorType
+from refinfer.schema.errors import UnsupportedNode
+from refinfer.testing import Case, cases, cases_of, examples_of, networks
+
+pytest.importorskip("numba", reason="compiled kernels need numba")
+
+COUNT = 10 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 60
+FLOAT32, INT8, INT16, UINT8 = TensorType.FLOAT32, TensorType.INT8, TensorType.INT16, TensorType.UINT8
+
+OPERATORS = {
+    BuiltinOperator.CONV_2D: (INT8, INT16, UINT8),
+    BuiltinOperator.DEPTHWISE_CONV_2D: (INT8, INT16, UINT8),
+    BuiltinOperator.FULLY_CONNECTED: (INT8, INT16, UINT8),
+}
+PAIRS = [(op, type) for op, types in OPERATORS.items() for type in types]
+
+
+def results(case: Case, dialect: str, compiled: bool) -> list[NDArray[Any]] | str:
+    """The outputs, or what is said where there are none."""
+    try:
+        return list(Machine(case.graph, DIALECTS[dialect], compiled=compiled).call(0, case.inputs))
+    except UnsupportedNode as refusal:
+        return str(refusal)
+
+
+def assert_tiers_agree(case: Case, dialect: str) -> None:
+    expected, found = results(case, dialect, False), results(case, dialect, True)
+    if isinstance(expected, str) or isinstance(found, str):
+        assert found == expected
+        return
+    for a, b in zip(expected, found, strict=True):
+        assert a.dtype == b.dtype
+        assert a.shape == b.shape
+        assert a.tobytes() == b.tobytes(), (case, dialect)
+
+
+def is_compiled(case: Case, dialect: str) -> bool:
+    """Whether a plan has the operator."""
+    try:
+        machine = Machine(case.graph, DIALECTS[dialect], compiled=True)
+    except UnsupportedNode:
+        return False
+    return machine.plan(0, [x.shape for x in case.inputs]) is not None
+
+
+@pytest.mark.parametrize(("op", "type"), PAIRS, ids=lambda each: each.name)
+def test_both_tiers_compute_the_same_bits(op: BuiltinOperator, type: TensorType) -> None:
+    for case in examples_of(cases(op, type), COUNT):
+        for dialect in DIALECTS:
+            assert_tiers_agree(case, dialect)
+
+
+@pytest.mark.parametrize(("op", "type"), PAIRS, ids=lambda each: each.name)
+def test_many_cases_are_compiled(op: BuiltinOperator, type: TensorType) -> None:
+    examples = examples_of(cases(op, type), COUNT)
+    assert sum(is_compiled(case, dialect) for case in examples for dialect in DIALECTS) > COUNT // 5
+
+
+@pytest.mark.parametrize("type", [INT8, INT16, FLOAT32], ids=lambda each: each.name)
+def test_networks_compute_the_same_bits_in_both_tiers(type: TensorType) -> None:
+    for case in examples_of(cases_of(networks(type)), COUNT):
+        for dialect in DIALECTS:
+            assert_tiers_agree(case, dialect)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache
 
 
 class Scalar(Enum):
@@ -96,6 +95,7 @@ class Build:
     defines: frozenset[str] = frozenset()
     structs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     library: str = "reference"
+    _known: dict[Member, tuple[int, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
         return hash((self.abi, self.library, self.defines))
@@ -106,12 +106,13 @@ class Build:
 
     def size_align(self, member: Member) -> tuple[int, int]:
         """Size and alignment of `member` in bytes."""
-        if isinstance(member, Struct) and member.name in self.structs:
-            return self.structs[member.name]
-        return _size_align(member, self)
+        found = self._known.get(member)
+        if found is None:
+            stated = self.structs.get(member.name) if isinstance(member, Struct) else None
+            found = self._known[member] = stated or _size_align(member, self)
+        return found
 
 
-@cache
 def _size_align(member: Member, build: Build) -> tuple[int, int]:
     match member:
         case Struct(members=members):

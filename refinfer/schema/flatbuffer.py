@@ -21,7 +21,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from struct import calcsize, unpack
+from struct import Struct, calcsize, unpack
 from typing import Any, NoReturn, TypeVar
 
 from refinfer.schema.errors import FormatError
@@ -60,8 +60,9 @@ class Field:
     `struct` names it; `inline` tells whether the number lies in the table itself.
     """
 
-    __slots__ = ("code", "default", "inline", "name", "read")
+    __slots__ = ("code", "default", "inline", "name", "put", "read")
     name: str
+    put: Callable[[Table, object], None]  # what the immutable record is filled with
 
     def __init__(
         self,
@@ -90,6 +91,8 @@ class TableType(type):
             field.name = key
         table = super().__new__(cls, name, bases, rest | {"__slots__": tuple(fields)})
         table.fields = tuple(fields.values())
+        for key, field in fields.items():
+            field.put = vars(table)[key].__set__
         return table
 
 
@@ -139,9 +142,10 @@ class Reader:
         self.size = len(data)
         self.reads = READS
         self.memory = MEMORY_FLOOR + memory_per_byte * self.size
+        self.vtables: dict[tuple[int, int], tuple[int, ...]] = {}
 
-    def extent(self, at: int, nbytes: int, align: int) -> memoryview:
-        """The door: the `nbytes` bytes at `at`, if all of them lie in the file and `at` is a multiple of `align`."""
+    def check(self, at: int, nbytes: int, align: int) -> None:
+        """The door: all of the `nbytes` bytes at `at` lie in the file, and `at` is a multiple of `align`."""
         if at < 0 or at + nbytes > self.size:
             raise Fault(f"{nbytes} bytes at offset {at} do not lie within the file of {self.size} bytes")
         if at % align:
@@ -149,6 +153,10 @@ class Reader:
         self.reads -= 1
         if self.reads < 0:
             raise Fault(f"the file has more than {READS} pieces")
+
+    def extent(self, at: int, nbytes: int, align: int) -> memoryview:
+        """The bytes that `check` lets through."""
+        self.check(at, nbytes, align)
         return self.data[at : at + nbytes]
 
     def spend(self, nbytes: int) -> None:
@@ -159,7 +167,9 @@ class Reader:
 
     def number(self, code: str, at: int) -> Any:
         """The number at `at`; `code` is its type as `struct` names it."""
-        return unpack("<" + code, self.extent(at, WIDTHS[code], WIDTHS[code]))[0]
+        width = WIDTHS[code]
+        self.check(at, width, width)
+        return UNPACK[code](self.data, at)[0]
 
     def target(self, at: int) -> int:
         """Where the offset at `at` points to."""
@@ -223,7 +233,7 @@ class Reader:
         try:
             for field, place in zip(table.fields, places, strict=True):
                 value = field.read(self, at + place, value) if place else field.default
-                object.__setattr__(found, field.name, value)
+                field.put(found, value)
         except Fault as fault:
             fault.steps.append(f".{field.name}")
             raise
@@ -238,6 +248,13 @@ class Reader:
     def places(self, at: int, slots: int) -> tuple[int, ...]:
         """Where in the table at `at` its first `slots` fields lie; 0 for those that its vtable leaves out."""
         vtable = at - self.number("i", at)
+        if (vtable, slots) not in self.vtables:  # most tables share theirs with others
+            self.vtables[vtable, slots] = self.vtable(vtable, slots)
+        return self.vtables[vtable, slots]
+
+    def vtable(self, vtable: int, slots: int) -> tuple[int, ...]:
+        """The same for a table with this vtable."""
+        self.spend(OBJECT + POINTER * slots)
         nbytes: int = self.number("H", vtable)
         if nbytes < 4 or nbytes % 2:
             raise Fault(f"the vtable at offset {vtable} has {nbytes} bytes; expected an even number of at least 4")
@@ -246,6 +263,7 @@ class Reader:
 
 
 WIDTHS = {code: calcsize("<" + code) for code in "?bBhHiIqQfd"}
+UNPACK = {code: Struct("<" + code).unpack_from for code in WIDTHS}
 
 
 def member(of: type[IntEnum], number: int) -> IntEnum:

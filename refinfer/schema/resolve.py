@@ -260,12 +260,12 @@ def resolve_quantization(table: QuantizationParameters | None, place: str) -> Qu
     if table is None:
         return None
     scale, zero_point = table.scale or (), table.zero_point or ()
-    for i, value in enumerate(scale):
-        if not 0 <= value < inf:
-            raise GraphError(f"{place}.scale[{i}]: {value} is not a scale; expected a finite number, 0 or above")
-    for i, point in enumerate(zero_point):
-        if not -INT32_MAX - 1 <= point <= INT32_MAX:
-            raise GraphError(f"{place}.zero_point[{i}]: {point} does not fit into an int32")
+    if scale and not (min(scale) >= 0 and sum(scale) < inf):  # a NaN makes the sum one, which is not below inf
+        i, value = next((i, value) for i, value in enumerate(scale) if not 0 <= value < inf)
+        raise GraphError(f"{place}.scale[{i}]: {value} is not a scale; expected a finite number, 0 or above")
+    if zero_point and not (min(zero_point) >= -INT32_MAX - 1 and max(zero_point) <= INT32_MAX):
+        i, point = next((i, point) for i, point in enumerate(zero_point) if not -INT32_MAX - 1 <= point <= INT32_MAX)
+        raise GraphError(f"{place}.zero_point[{i}]: {point} does not fit into an int32")
     if scale and len(zero_point) not in (0, 1, len(scale)):
         raise GraphError(f"{place}: {len(zero_point)} zero points for {len(scale)} scales; expected as many, or one")
     return Quantization(scale, zero_point, table.quantized_dimension, table.details)

@@ -359,8 +359,8 @@ def _array(
 
 def _buffer(what: str, nbytes: int, source: str, node: Node | None = None) -> Move:
     """AllocatePersistentBuffer."""
-    move = Move(Section.TAIL, what, nbytes, ALIGNMENT, source, PERSISTENT_BUFFERS)
-    return move if node is None else move._replace(subgraph=node.subgraph, op=node.index)
+    subgraph, op = (None, None) if node is None else (node.subgraph, node.index)
+    return Move(Section.TAIL, what, nbytes, ALIGNMENT, source, PERSISTENT_BUFFERS, subgraph=subgraph, op=op)
 
 
 def _kernel(node: Node, build: Build) -> Kernel:

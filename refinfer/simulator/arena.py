@@ -55,11 +55,13 @@ class Need(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """What is needed below the last multiple of 16, the move that needs it, and how far down the tail is then."""
+    """What is needed below the last multiple of 16, the move that needs it, and what is in use after all moves."""
 
     nbytes: int
     move: Move
     tail: int
+    head: int
+    temp: int
 
 
 def tail_used(moves: Sequence[Move], size: int = 0) -> list[int]:
@@ -79,18 +81,37 @@ def smallest_safe(moves: Sequence[Move]) -> Need:
 
     The arena starts at a multiple of 16. Exact to the byte: each of the 16 remainders is tried.
     """
-    return min((_need(moves, remainder) for remainder in range(ALIGNMENT)), key=lambda need: need.nbytes)
+    needs = (
+        Need(round_up(found.nbytes, ALIGNMENT) + remainder, found.move)  # the smallest size with this remainder
+        for remainder, found in enumerate(extents(moves))
+    )
+    return min(needs, key=lambda need: need.nbytes)
 
 
-def _need(moves: Sequence[Move], remainder: int) -> Need:
-    """The smallest size that is `remainder` more than a multiple of 16."""
-    found = extent(moves, remainder)
-    return Need(round_up(found.nbytes, ALIGNMENT) + remainder, found.move)
+def extents(moves: Sequence[Move]) -> tuple[Extent, ...]:
+    """What `moves` need in an empty arena, for each remainder that its size may leave when it is divided by 16.
+
+    The first thing in the tail that is aligned to 16 makes all remainders equal; what comes after it is walked once.
+    """
+    equal = (place for place, move in enumerate(moves, 1) if move.section is Section.TAIL and move.align == ALIGNMENT)
+    split = next(equal, len(moves))
+    starts = tuple(extent(moves[:split], remainder) for remainder in range(ALIGNMENT))
+    if split == len(moves):
+        return starts
+    rest = extent(moves[split:], 0, starts[0].head, starts[0].temp)
+    return tuple(_one_after_the_other(start, rest) for start in starts)
 
 
-def extent(moves: Sequence[Move], tail: int) -> Extent:
-    """Make `moves` in an arena whose tail has come down to `tail`, and nothing of whose head is in use."""
-    head, temp = 0, 0
+def _one_after_the_other(start: Extent, rest: Extent) -> Extent:
+    """All of it; `rest` counts from where the tail is after `start`."""
+    nbytes, move = start.nbytes, start.move
+    if rest.nbytes - start.tail > nbytes:
+        nbytes, move = rest.nbytes - start.tail, rest.move
+    return Extent(nbytes, move, start.tail + rest.tail, rest.head, rest.temp)
+
+
+def extent(moves: Sequence[Move], tail: int, head: int = 0, temp: int = 0) -> Extent:
+    """Make `moves` in an arena of which that much is in use."""
     most, binding = 0, moves[0]
     for move in moves:
         match move.section:
@@ -107,7 +128,7 @@ def extent(moves: Sequence[Move], tail: int) -> Extent:
                 temp = top = head
         if top - tail > most:
             most, binding = top - tail, move
-    return Extent(most, binding, tail)
+    return Extent(most, binding, tail, head, temp)
 
 
 def passes(moves: Sequence[Move], size: int) -> bool:

@@ -37,13 +37,14 @@ def simulate(model: Source | Graph, target: str | Target = "cortex-m4") -> Repor
     allocated = allocate(graph, target)
     live = live_bytes([each.buffer for each in allocated.buffers])
     steps = tuple(_steps(allocated, live))
+    allocations = tuple(_allocations(allocated.moves))
     arena, two_arenas = totals(allocated.moves, target)
     return Report(
         graph=graph,
         target=target,
         arena=arena,
-        categories=_categories(allocated.moves),
-        allocations=tuple(_allocations(allocated.moves)),
+        categories=_categories(allocated.moves, allocations),
+        allocations=allocations,
         buffers=allocated.buffers,
         steps=steps,
         peak=_peak(steps, allocated.buffers),
@@ -150,11 +151,11 @@ def _allocations(moves: Sequence[Move]) -> Iterator[Allocation]:
             used_before = used
 
 
-def _categories(moves: Sequence[Move]) -> dict[str, Category]:
+def _categories(moves: Sequence[Move], allocations: Sequence[Allocation]) -> dict[str, Category]:
     """The lines of TFLM's own report, in the order in which it first allocates for them."""
     totals: dict[str, Category] = {}
     items = (move.items for move in moves if move.section is Section.TAIL)
-    for allocation, counted in zip(_allocations(moves), items, strict=True):
+    for allocation, counted in zip(allocations, items, strict=True):
         if allocation.category is not None:
             before = totals.get(allocation.category, Category(0, 0, 0))
             totals[allocation.category] = Category(

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinfer.simulator.arena import Move, Section, passes, smallest_passing, smallest_safe, tail_used
+from refinfer.simulator.arena import (
+    Move,
+    Section,
+    extent,
+    extents,
+    passes,
+    smallest_passing,
+    smallest_safe,
+    tail_used,
+)
 
 START = 1 << 20  # a multiple of 16
 ADDRESS = 1 << 32  # pointers of 32 bits wrap here
@@ -68,6 +77,11 @@ sequences = st.lists(tails | temps | heads | resets | plans, min_size=1, max_siz
 def test_the_smallest_safe_arena_is_the_first_that_works_when_all_are_tried(moves: list[Move]) -> None:
     tried = next(size for size in range(4000) if works(moves, size, safely=True))
     assert smallest_safe(moves).nbytes == tried
+
+
+@given(sequences)
+def test_one_walk_with_all_remainders_finds_what_a_walk_with_each_does(moves: list[Move]) -> None:
+    assert extents(moves) == tuple(extent(moves, remainder) for remainder in range(16))
 
 
 @given(sequences, st.integers(0, 1500))

@@ -37,7 +37,7 @@ def place_as_tflm_does(buffers: list[Buffer]) -> tuple[int, ...]:
     fixed = [i for i, buffer in enumerate(buffers) if buffer.offset is not None]
     placed: list[tuple[int, Buffer]] = []
     offsets = {}
-    for i in fixed + sorted(online[::-1], key=lambda i: -buffers[i].nbytes):
+    for i in fixed + sorted(online, key=lambda i: (-buffers[i].nbytes, -i)):
         wanted, candidate = buffers[i], 0
         for offset, other in placed:
             if other.first <= wanted.last and wanted.first <= other.last:

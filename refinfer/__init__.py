@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from refinfer.boards import Board, find_board
     from refinfer.compare import Comparison, diff
     from refinfer.interpreter import Interpreter
+    from refinfer.kernels.compiled.tiers import warmup
     from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
     from refinfer.simulator import Refused, Report, Target, simulate
+    from refinfer.simulator.regions import Placement, place_in_regions
+    from refinfer.simulator.together import Together, simulate_together
     from refinfer.verdict import Verdict, fit
 
 __version__ = "0.1.0"
@@ -34,24 +37,30 @@ __all__ = [
     "Graph",
     "GraphError",
     "Interpreter",
+    "Placement",
     "RefinferError",
     "Refused",
     "Report",
     "Target",
+    "Together",
     "UnsupportedNode",
     "UsageError",
     "Verdict",
     "diff",
     "find_board",
     "fit",
+    "place_in_regions",
     "read_model",
     "simulate",
+    "simulate_together",
+    "warmup",
 ]
 
 _HOMES = {
     "refinfer.boards": ("Board", "find_board"),
     "refinfer.compare": ("Comparison", "diff"),
     "refinfer.interpreter": ("Interpreter",),
+    "refinfer.kernels.compiled.tiers": ("warmup",),
     "refinfer.verdict": ("Verdict", "fit"),
     "refinfer.schema": (
         "FormatError",
@@ -63,6 +72,8 @@ _HOMES = {
         "read_model",
     ),
     "refinfer.simulator": ("Refused", "Report", "Target", "simulate"),
+    "refinfer.simulator.regions": ("Placement", "place_in_regions"),
+    "refinfer.simulator.together": ("Together", "simulate_together"),
 }
 
 

@@ -73,8 +73,10 @@ class Interpreter:
 
     `dialect` is "litert" (LiteRT's reference kernels, BUILTIN_REF) or "tflm" (TFLM's, what a board computes).
     `custom_ops` maps the code of a custom operator to a function that takes the node and gives the function of its
-    input arrays that computes the tuple of its output arrays. With `experimental_preserve_all_tensors` every tensor
-    can be read after `invoke`, and the results stay the same; without, only inputs, outputs, variables and constants.
+    input arrays that computes the tuple of its output arrays. `engine` is "numpy", "compiled" or "auto" (see
+    docs/speed.md); left out, it is what REFINFER_ENGINE says, or else "auto". Results are the same bits in each. With
+    `experimental_preserve_all_tensors` every tensor can be read after `invoke`, and the results stay the same; without,
+    only inputs, outputs, variables and constants.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Interpreter:
         *,
         dialect: str = "litert",
         custom_ops: Mapping[str, CustomOp] | None = None,
+        engine: str | None = None,
     ) -> None:
         """Read the model and fold its kernels.
 
@@ -104,7 +107,7 @@ class Interpreter:
         self._graph = read_model(_source(model_path, model_content))
         if experimental_delegates:
             load_delegate("")
-        self._machine = Machine(self._graph, find_dialect(dialect), custom_ops)
+        self._machine = Machine(self._graph, find_dialect(dialect), custom_ops, engine)
         self._tensors = [self._unallocated(subgraph) for subgraph in self._graph.subgraphs]
         self._preserve_all = experimental_preserve_all_tensors
         if self._preserve_all:
@@ -252,6 +255,8 @@ class Interpreter:
             shape = state.shapes[tensor.index]
             if state.values[tensor.index] is None and shape is not None:
                 state.values[tensor.index] = np.zeros(shape, dtype_of(tensor.type))
+        if self._machine.tier.ready:
+            self._machine.plan(subgraph, state.sizes)
         state.allocated = True
 
     def _invoke(self, subgraph: int) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.compiled.tiers import tier
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant, dtype_of
 from refinfer.kernels.kernel import Refusal
 from refinfer.kernels.lazy import np
@@ -50,7 +52,8 @@ class Planned(NamedTuple):
 class Machine:
     """A model that runs. `custom` has functions that fold the user's own custom operators, by their code.
 
-    With `compiled`, nodes that have compiled kernels are run by those, with the same results.
+    `engine` says whether nodes that have compiled kernels are run by those: "numpy" (no), "compiled" (yes), or "auto"
+    (once the model has run for a while); None is the user's default. Results are the same.
     """
 
     def __init__(
@@ -58,10 +61,13 @@ class Machine:
         graph: Graph,
         dialect: Dialect,
         custom: Mapping[str, CustomOp] | None = None,
-        compiled: bool = False,
+        engine: str | None = "numpy",
     ) -> None:
-        """Fold every kernel; raises UnsupportedNode, naming the operator and why, if the dialect cannot run one."""
-        self.compiled = compiled
+        """Fold every kernel; raises UnsupportedNode, naming the operator and why, if the dialect cannot run one.
+
+        Raises UsageError for an engine that there is not.
+        """
+        self.tier = tier(engine)
         self._planned: dict[int, Planned] = {}
         self.graph = graph
         self.dialect = dialect
@@ -80,11 +86,13 @@ class Machine:
         values = self.constants(index)
         for tensor, array in zip(self.graph.subgraphs[index].inputs, inputs, strict=True):
             values[tensor.index] = array
-        plan = self.plan(index, [array.shape for array in inputs]) if self.compiled else None
+        plan = self.plan(index, [array.shape for array in inputs]) if self.tier.ready else None
+        started = perf_counter()
         with np.errstate(all="ignore"):  # infinities and NaN are results like any other
             if plan is None:
                 for step in self._programs[index]:
                     self._run_step(step, values)
+                self.tier.spent(perf_counter() - started)
             else:
                 self._run_plan(plan, self._programs[index], values)
         return values

@@ -54,13 +54,14 @@ class Interpreter:
         alt_decompression_memory_size: int = 0,
         *,
         custom_ops: Mapping[str, CustomOp] | None = None,
+        engine: str | None = None,
     ) -> None:
         """Read the model and fold its kernels.
 
         An arena is not needed here: its size is accepted so that scripts run unchanged, and never too small. Custom
-        operators come as `custom_ops`, which are Python: there is no C function to register any by name. Raises
-        ValueError for no model, FormatError or GraphError (both ValueErrors) for what is none, RuntimeError for one
-        that TFLM does not run.
+        operators come as `custom_ops`, which are Python: there is no C function to register any by name. `engine` is
+        "numpy", "compiled" or "auto", as in `refinfer.interpreter`. Raises ValueError for no model, FormatError or
+        GraphError (both ValueErrors) for what is none, RuntimeError for one that TFLM does not run.
         """
         if model_data is None:
             raise ValueError("Model must not be None")
@@ -68,7 +69,7 @@ class Interpreter:
         self._graph = read_model(bytes(memoryview(model_data)))
         self._main = self._graph.subgraphs[0]
         try:
-            self._machine = Machine(self._graph, find_dialect("tflm"), custom_ops)
+            self._machine = Machine(self._graph, find_dialect("tflm"), custom_ops, engine)
         except UnsupportedNode as refusal:
             raise RuntimeError(f"TFLM failed to allocate tensors: {refusal}") from None
         self._inputs = [_zeros(tensor) for tensor in self._main.inputs]
@@ -88,6 +89,7 @@ class Interpreter:
         alt_decompression_memory_size: int = 0,
         *,
         custom_ops: Mapping[str, CustomOp] | None = None,
+        engine: str | None = None,
     ) -> Interpreter:
         """An interpreter of the model in a file. Raises ValueError if there is no such file."""
         if model_path is None or not os.path.isfile(model_path):
@@ -101,6 +103,7 @@ class Interpreter:
             intrepreter_config,
             alt_decompression_memory_size,
             custom_ops=custom_ops,
+            engine=engine,
         )
 
     @classmethod
@@ -113,6 +116,7 @@ class Interpreter:
         alt_decompression_memory_size: int = 0,
         *,
         custom_ops: Mapping[str, CustomOp] | None = None,
+        engine: str | None = None,
     ) -> Interpreter:
         """An interpreter of the model in these bytes."""
         return cls(
@@ -122,6 +126,7 @@ class Interpreter:
             intrepreter_config,
             alt_decompression_memory_size,
             custom_ops=custom_ops,
+            engine=engine,
         )
 
     def set_input(self, input_data: ArrayLike, index: int) -> None:

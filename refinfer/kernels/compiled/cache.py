@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 import tempfile
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,8 +21,13 @@ SOURCES = Path(__file__).parent
 
 
 def directory() -> Path:
-    """The directory of this version of the kernels; a new one for this process alone, if ours cannot be written to."""
-    kept = home() / "refinfer" / f"kernels-{digest()}"
+    """The directory of this version of the kernels; a new one for this process alone, if ours cannot be written to.
+
+    One that cannot be written to but is filled will do: someone has made it for us.
+    """
+    kept = place()
+    if is_filled():
+        return kept
     try:
         kept.mkdir(parents=True, exist_ok=True)
         if os.access(kept, os.W_OK):
@@ -29,6 +35,33 @@ def directory() -> Path:
     except OSError:
         pass
     return Path(tempfile.mkdtemp(prefix="refinfer-kernels-"))
+
+
+def place() -> Path:
+    """Where the directory of this version belongs."""
+    return home() / "refinfer" / f"kernels-{digest()}"
+
+
+def is_filled() -> bool:
+    """Whether every kernel is there, for a processor like this one."""
+    return (place() / mark()).exists()
+
+
+def mark_filled() -> Path:
+    """Say that every kernel is there; the directory."""
+    kept = directory()
+    (kept / mark()).touch()
+    return kept
+
+
+def mark() -> str:
+    """The name of the file that says so, by what processors can do."""
+    try:
+        cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+        seen = "\n".join(line for line in cpu.splitlines() if line.startswith(("flags", "Features", "model name")))
+    except OSError:
+        seen = platform.processor()
+    return "filled-" + hashlib.sha256((platform.machine() + seen).encode()).hexdigest()[:16]
 
 
 def home() -> Path:
@@ -43,6 +76,7 @@ def home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
+@cache
 def digest() -> str:
     """What the sources and their compilers amount to."""
     seen = hashlib.sha256()
@@ -51,7 +85,3 @@ def digest() -> str:
     for part in (version("numba"), version("llvmlite"), platform.python_version(), sys.implementation.name):
         seen.update(part.encode() + b"\0")
     return seen.hexdigest()[:16]
-
-
-FILLED = "filled"
-"""A file of this name says that every kernel is there for the processor that is its text."""

@@ -7,7 +7,6 @@ those of the arithmetic are named in convolution.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,11 +42,14 @@ from refinfer.kernels.convolution import (
     rows_at_a_time,
     windows_of,
 )
-from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, op_data, require, temps
+from refinfer.kernels.kernel import Kernel, Overlap, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.library_window import Window, window
+from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, image_by_image, size_of, worst
 from refinfer.kernels.quantization import require_convolution_quantization
-from refinfer.kernels.window import Windows, overlap, windows
+from refinfer.kernels.sliding import under_rows, under_windows
+from refinfer.kernels.window import Windows, windows
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions
@@ -191,6 +193,37 @@ def invoke_depthwise(node: Node) -> None:
     )
 
 
+def overlap_conv(node: Node, position: int, build: Build) -> Overlap | None:
+    """For each channel of a pixel, what the filter sees of its window is read anew [reference/conv.h: Conv]."""
+    if position != INPUT:
+        return None
+    w = window_of(node, Conv2DOptions)
+    groups = max(1, w.channels // max(1, w.filter_channels))
+    filters = w.output_channels // groups
+    return over_windows(node, w, filters - 1 + max(0, (groups - 1) * (filters - w.filter_channels)))
+
+
+def overlap_depthwise(node: Node, position: int, build: Build) -> Overlap | None:
+    """Channel by channel, and each once for all filters on it [reference/depthwiseconv_float.h: DepthwiseConv]."""
+    if position != INPUT:
+        return None
+    w = window_of(node, DepthwiseConv2DOptions)
+    return over_windows(node, w, w.output_channels - w.channels)
+
+
+def window_of(node: Node, table: type[Conv2DOptions] | type[DepthwiseConv2DOptions]) -> Window:
+    """The node as a window over its input."""
+    return window(input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0), options_of(node, table))
+
+
+def over_windows(node: Node, w: Window, ahead: int) -> Overlap:
+    """Pixel by pixel; the last that is read of a window comes when `ahead` channels more are written than read."""
+    nbytes = size_of(output_at(node, 0))
+    distance = worst(by_pixels(first_pixels(w), w.channels, w.output_channels)) + ahead
+    x_image, y_image = w.height * w.width * w.channels, w.output_height * w.output_width * w.output_channels
+    return at_least(nbytes * image_by_image(w.batches, distance, x_image, y_image))
+
+
 def fold_conv(node: Node, host: Host) -> Evaluate:
     """A pixel for each window of the image."""
     return fold_conv_arithmetic(node, None)
@@ -243,6 +276,7 @@ def fold_depthwise_arithmetic(node: Node, declared: Shape | None, believed: bool
     p = operands(node, DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
     require_operands(p, rank=4)
     start = arithmetic(p, DEPTHWISE_ARITHMETIC)
+    sums = ordered_depthwise_sums if p.x.type == p.weights.type == TensorType.FLOAT32 else exact_depthwise_sums
 
     def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
         channels = require_channels(x.shape, weights.shape, filters=weights.shape[3], depth=1)
@@ -254,7 +288,7 @@ def fold_depthwise_arithmetic(node: Node, declared: Shape | None, believed: bool
         rows, columns = window_grid(options, x.shape, weights.shape, declared)
         images, filters, finish = start(x, weights, bias)
         blocks = rows.blocks(rows_at_a_time(len(x) * columns.number * weights.shape[3]))
-        return (in_blocks(blocks, finish, lambda rows: depthwise_sums(images, filters, (rows, columns))),)
+        return (in_blocks(blocks, finish, lambda rows: sums(images, filters, (rows, columns))),)
 
     return evaluate
 
@@ -316,21 +350,26 @@ def exact_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
     """
     outputs, *taps, depth = filters.shape
     groups = images.shape[3] // depth
-    under = patches(images, taps, grid)
+    under = under_windows(images, grid)
     pixels = under.shape[:3]
-    under = np.moveaxis(under.reshape(prod(pixels), prod(taps), groups, depth), 2, 0)
-    under = under.reshape(groups, prod(pixels), prod(taps) * depth)
-    sums = under @ filters.reshape(groups, outputs // groups, prod(taps) * depth).swapaxes(1, 2)
-    return np.moveaxis(sums, 0, 1).reshape(*pixels, outputs)
+    under = under.reshape(prod(pixels), prod(taps), groups, depth).transpose(2, 0, 1, 3)
+    filters = filters.reshape(groups, outputs // groups, prod(taps) * depth).transpose(0, 2, 1)
+    sums = under.reshape(groups, prod(pixels), prod(taps) * depth) @ filters
+    return sums.transpose(1, 0, 2).reshape(*pixels, outputs)
 
 
-def patches(images: Array, taps: Sequence[int], grid: Sequence[Windows]) -> Array:
-    """What lies under every window: patch[b, y, x, fy, fx, c], 0 outside the image."""
-    under = np.zeros((len(images), *(axis.number for axis in grid), *taps, images.shape[3]), images.dtype)
-    for tap in product(*map(range, taps)):
-        here, there = overlap(grid, tap)
-        under[here + tap] = images[there]
-    return under
+def exact_depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+    """sum[b, y, x, o] = sum over fy, fx of images[b, y', x', o // m] * filters[0, fy, fx, o]
+
+    m is the depth multiplier. Windows that follow each other cell by cell are one axis of a row with their channels,
+    since few long axes are multiplied faster than many short ones.
+    """
+    outputs, columns = filters.shape[3], grid[1]
+    images = images.repeat(outputs // images.shape[3], axis=3) if outputs > images.shape[3] else images
+    if columns.stride > 1:
+        return np.einsum("byxijo,ijo->byxo", under_windows(images, grid), filters[0])
+    rows = np.einsum("byijr,ijr->byr", under_rows(images, grid), np.tile(filters[0], columns.number))
+    return rows.reshape(*rows.shape[:2], columns.number, outputs)
 
 
 def ordered_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
@@ -341,11 +380,8 @@ def ordered_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Arra
     return gather_in_order(images, np.ascontiguousarray(np.moveaxis(filters, (0, 1), (-2, -1))), grid)
 
 
-def depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
-    """sum[b, y, x, c * m + i] = sum over fy, fx of images[b, y', x', c] * filters[0, fy, fx, c * m + i], in this order.
-
-    m is the depth multiplier; i runs below it.
-    """
+def ordered_depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+    """As `exact_depthwise_sums`, with each product and each sum rounded, in the order of fy, fx."""
     _, *taps, outputs = filters.shape
     channels = images.shape[3]
     return gather_in_order(images, filters[0].reshape(*taps, 1, channels, outputs // channels), grid)
@@ -380,12 +416,14 @@ CONV_2D = Kernel(
     prepare=prepare_conv,
     invoke=invoke_conv,
     parameters=CONV_PARAMS,
+    overlap=overlap_conv,
 )
 DEPTHWISE_CONV_2D = Kernel(
     init=op_data(OP_DATA_CONV, "depthwise_conv.cc: DepthwiseConvInit"),
     prepare=prepare_depthwise,
     invoke=invoke_depthwise,
     parameters=DEPTHWISE_CONV_PARAMS,
+    overlap=overlap_depthwise,
 )
 
 CONV_ARITHMETIC = {

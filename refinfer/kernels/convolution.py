@@ -5,7 +5,8 @@ The operators differ in what is under a window; the types differ in what becomes
 of the sums after them. The latter is here: quantized (int8, int16x8, uint8), float32, and hybrid.
 
 Integers are multiplied and summed as doubles, which is exact as long as a sum stays below 2**53: 2**28 products of an
-int16 and an int8 do. What C's accumulator of 32 bits keeps of it is cut out afterwards.
+int16 and an int8 do. Where no sum can exceed 2**24, floats do as well. What C's accumulator of 32 bits keeps of it is
+cut out afterwards.
 
 Sources: tensorflow/lite/kernels/internal/reference/conv.h, depthwiseconv_float.h, depthwiseconv_uint8.h,
 integer_ops/conv.h, integer_ops/depthwise_conv.h, and the Prepare of the operators.
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.kernels.common import first_scale, first_zero_point, require_affine, require_rank, require_type
 from refinfer.kernels.compute import Shape
+from refinfer.kernels.doubles import Range, requantizer
 from refinfer.kernels.fixedpoint import clamp, wrap_int32
 from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import require
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
     from refinfer.kernels.numerics import Requantize
 
-BLOCK_ELEMENTS = 2**18
+BLOCK_ELEMENTS = 2**16
 """About as many numbers are worked on at a time, so that they stay in a cache: outputs are made some rows at a time."""
 
 Finish = Callable[["Array"], "Array"]
@@ -127,8 +129,26 @@ def filter_scales(p: Operands) -> Sequence[float]:
 
 
 def fold_quantized(params: Callable[[Operands], Params]) -> Callable[[Operands], Start]:
-    """The arithmetic of integers, by their parameters."""
-    return lambda p: partial(start_quantized, params(p))
+    """The arithmetic of integers, by their parameters; filters that the file holds are made ready once, when needed."""
+
+    def fold(p: Operands) -> Start:
+        make_ready = partial(ready, params(p), p.channel_axis)
+        is_constant = p.weights.data is not None and (p.bias is None or p.bias.data is not None)
+        return partial(start_quantized, once(make_ready) if is_constant else make_ready, params(p).input_offset)
+
+    return fold
+
+
+def once(function: Callable[..., tuple[Array, Finish]]) -> Callable[..., tuple[Array, Finish]]:
+    """What it gives at first, for good."""
+    given: list[tuple[Array, Finish]] = []
+
+    def first(*arguments: Array | None) -> tuple[Array, Finish]:
+        if not given:
+            given.append(function(*arguments))
+        return given[0]
+
+    return first
 
 
 def params_int8(p: Operands) -> Params:
@@ -176,11 +196,31 @@ def as_it_is(acc: Array) -> Array:
     return acc
 
 
-def start_quantized(p: Params, x: Array, weights: Array, bias: Array | None) -> tuple[Array, Array, Finish]:
+def start_quantized(
+    make_ready: Callable[..., tuple[Array, Finish]], input_offset: int, x: Array, weights: Array, bias: Array | None
+) -> tuple[Array, Array, Finish]:
     """Products of x + input_offset and filter + filter_offset."""
-    images = x.astype(np.float64) + p.input_offset
+    filters, finish = make_ready(weights, bias, x.dtype)
+    images = x.astype(filters.dtype)
+    images += filters.dtype.type(input_offset)
+    return images, filters, finish
+
+
+def ready(
+    p: Params, channel_axis: int, weights: Array, bias: Array | None, dtype: np.dtype[Any]
+) -> tuple[Array, Finish]:
+    """The filters as floats, and what becomes of their sums.
+
+    float32 if it holds every sum: the inputs are not larger than `reach`.
+    """
     filters = weights.astype(np.float64) + p.filter_offset
-    return images, filters, partial(finish_quantized, p, bias, x.dtype)
+    limits = np.iinfo(dtype)
+    reach = max(abs(limits.min + p.input_offset), abs(limits.max + p.input_offset))
+    sums = np.abs(np.moveaxis(filters, channel_axis, -1)).reshape(-1, filters.shape[channel_axis]).sum(axis=0) * reach
+    addend = np.zeros(1) if bias is None else bias
+    finish = requantizer(p.requantize, addend, sums, Range(p.output_offset, p.low, p.high, dtype))
+    exact = np.float32 if sums.max() <= 2**24 else np.float64
+    return filters.astype(exact), finish or partial(finish_quantized, p, bias, dtype)
 
 
 def finish_quantized(p: Params, bias: Array | None, dtype: np.dtype[Any], sums: Array) -> Array:
@@ -285,7 +325,8 @@ def scatter_in_order(images: Array, filters: Array, grid: Sequence[Windows], fac
 
 def in_blocks(blocks: Iterable[tuple[slice, Windows]], finish: Finish, sums: Callable[[Windows], Array]) -> Array:
     """The outputs of all rows, made a block at a time."""
-    return np.concatenate([finish(sums(rows)) for _, rows in blocks], axis=1)
+    made = [finish(sums(rows)) for _, rows in blocks]
+    return made[0] if len(made) == 1 else np.concatenate(made, axis=1)
 
 
 def rows_at_a_time(elements: int) -> int:

@@ -41,10 +41,13 @@ def round_half_away(value: float) -> int:
     return nearest if value >= 0 else -nearest
 
 
-def round_away(x: Array) -> Array:
-    """The nearest whole numbers of a float array, ties away from zero, as C's round; still floats."""
-    whole = np.floor(np.abs(x))
-    return np.copysign(whole + (np.abs(x) - whole >= 0.5), x)
+def round_away(x: Array, out: Array | None = None) -> Array:
+    """The nearest whole numbers of a float array, ties away from zero, as C's round; still floats.
+
+    One half would carry what is just below it over to 1; the number before one half does not.
+    """
+    almost_half = np.nextafter(x.dtype.type(0.5), x.dtype.type(0))
+    return np.trunc(x + np.copysign(almost_half, x), out=out)
 
 
 def scale_twice(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
@@ -87,10 +90,14 @@ def scale_int64(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
     shifted by less than nothing; an x86-64 then shifts by that count modulo 64.
     Source: MultiplyByQuantizedMultiplier(int64_t, int32_t, int).
     """
-    multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
-    reduced = np.where(multiplier < 0x7FFF0000, (multiplier + 2**15) >> 16, 0x7FFF)
-    total = 15 - shift
-    return wrap_int32((x * reduced + (np.int64(1) << (total - 1 & 63))) >> (total & 63))
+    total = 15 - np.asarray(shift, np.int64)
+    return wrap_int32((x * reduced_multiplier(multiplier) + (np.int64(1) << (total - 1 & 63))) >> (total & 63))
+
+
+def reduced_multiplier(multiplier: Array | int) -> Array:
+    """A multiplier of 31 bits cut to 15, with ties up."""
+    multiplier = np.asarray(multiplier, np.int64)
+    return np.where(multiplier < 0x7FFF0000, (multiplier + 2**15) >> 16, 0x7FFF)
 
 
 def bit_length(x: Array) -> Array:

@@ -30,6 +30,12 @@ class Windows(NamedTuple):
         start = first * self.stride + offset
         return slice(first, end), slice(start, start + (end - first) * self.stride, self.stride)
 
+    def frame(self) -> tuple[slice, slice, int]:
+        """Of the cells that the windows span: those of the image, where these are among all, and how many all are."""
+        first, size = -self.before, max(0, self.number - 1) * self.stride + span(self.length, self.dilation)
+        inside = slice(max(0, first), max(0, first, min(self.size, first + size)))
+        return inside, slice(inside.start - first, inside.stop - first), size
+
     def blocks(self, count: int) -> Iterator[tuple[slice, Windows]]:
         """The same windows, at most `count` at a time: which ones, and they as windows of their own; never none."""
         for first in range(0, max(1, self.number), count):

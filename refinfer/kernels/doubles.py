@@ -1,0 +1,131 @@
+"""Requantization in doubles: the bits of fixed point, in a few passes over arrays.
+
+numpy is slow at 64-bit products of integers and fast at doubles. A double holds every integer up to 2**53, so that the
+same roundings can be made with it wherever nothing is larger that still matters: what is beyond the limits of the
+output only has to stay there, and it does, since rounding keeps the order of numbers. `requantizer` looks whether that
+holds for sums of known size, and gives nothing if it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from refinfer.kernels.fixedpoint import reduced_multiplier, round_away, scale_int64, scale_twice, wrap_int32
+from refinfer.kernels.lazy import np
+from refinfer.kernels.numerics import FixedPoint, FloatingPoint
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+    from refinfer.kernels.numerics import Requantize
+
+AWAY = 1 + 2.0**-30
+"""As a factor it moves halves away from zero, and by too little to reach another number that stands for an integer."""
+
+
+class Range(NamedTuple):
+    """An output's zero point, limits and type."""
+
+    offset: int
+    low: int
+    high: int
+    dtype: np.dtype[Any]
+
+    @property
+    def reach(self) -> int:
+        """How far from zero the first number is that ends up at a limit."""
+        return max(abs(self.low - self.offset), abs(self.high - self.offset)) + 1
+
+
+Pass = tuple[Callable[..., Any], "Array | float | None"]
+"""A function of an array and, unless there is none, a number or a row of them; it writes to `out`."""
+
+
+def requantizer(requantize: Requantize, bias: Array, sums: Array, y: Range) -> Callable[[Array], Array] | None:
+    """The function y = clamp(requantize(sum + bias) + offset) of sums; none is larger than that of its channel here."""
+    result = constants(requantize, bias, sums, y.offset)
+    alive = np.isnan(result)
+    addend = np.where(alive, bias, 0).astype(np.float64)
+    scaling = passes_of(requantize, alive, np.where(alive, np.abs(addend) + sums, 0), y.reach)
+    if scaling is None:
+        return None
+    passes: list[Pass] = [(np.add, addend), *scaling, (np.add, np.where(alive, y.offset, result))]
+    spread = lru_cache(maxsize=2)(lambda width: [(function, along_rows(each, width)) for function, each in passes])
+
+    def finish(sums: Array) -> Array:
+        *rows, width, channels = sums.shape
+        acc = sums.reshape(prod(rows), width * channels).astype(np.float64)
+        for function, operand in spread(width):
+            function(*(acc,) if operand is None else (acc, operand), out=acc)
+        return np.clip(acc, y.low, y.high, out=acc).astype(y.dtype).reshape(sums.shape)
+
+    return finish
+
+
+def along_rows(operand: Array | float | None, width: int) -> Array | float | None:
+    """What channels have, for all pixels of a row: numpy is slow on many short rows."""
+    return np.tile(operand, width) if isinstance(operand, np.ndarray) and operand.size > 1 else operand
+
+
+def constants(requantize: Requantize, bias: Array, sums: Array, offset: int) -> Array:
+    """requantize(sum + bias) + offset of channels that give the same whatever the sum is; NaN of others.
+
+    Channels that training has left without weights have scales that are next to nothing, and huge biases.
+    """
+    left = np.maximum(requantize.shift, 0) if isinstance(requantize, FixedPoint) else 0
+    bias = bias.astype(np.int64) + np.zeros(len(sums), np.int64)
+    in_order = np.ldexp(np.abs(bias) + sums, left) < 2**30  # nothing wraps around
+    extent = np.where(in_order, sums, 0).astype(np.int64)
+    least, most = requantize(bias - extent), requantize(bias + extent)
+    return np.where((least == most) & (extent == sums), wrap_int32(most + offset).astype(np.float64), np.nan)
+
+
+def passes_of(requantize: Requantize, alive: Array, most: Array, reach: int) -> Sequence[Pass] | None:
+    """The requantization of what is not larger than `most`, 0 in channels not `alive`; None if doubles cannot tell."""
+    if isinstance(requantize, FloatingPoint):
+        return rounded_away(np.where(alive, requantize.real, 0), most)
+    assert isinstance(requantize, FixedPoint)
+    multiplier, shift = np.where(alive, requantize.multiplier, 0), np.where(alive, requantize.shift, 0)
+    return PASSES[requantize.scale](multiplier, shift, most, reach)
+
+
+def rounded_away(real: Array, most: Array) -> Sequence[Pass] | None:
+    """x * real, ties away from zero: `FloatingPoint`. Accumulator and result fit an int32."""
+    fits = np.all(most < 2**31) and np.all(most * np.abs(real) < 2**30)
+    return [(np.multiply, real), (round_away, None)] if fits else None
+
+
+def rounded_twice(multiplier: Array, shift: Array, most: Array, reach: int) -> Sequence[Pass] | None:
+    """x * m * 2**(shift - 31), first to an integer with ties up, then by the right shift with ties away from zero.
+
+    What matters is below reach * 2**right after the first rounding. If that is below 2**22, the product that is rounded
+    has up to 53 bits; and so it has if no product is larger.
+    """
+    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+    largest, factor = np.ldexp(most, left), np.ldexp(multiplier.astype(np.float64), left - 31)
+    fits = np.all((largest < 2**30) | ((left == 0) & (factor < 1 - 2.0**-12)))
+    exact = np.all(np.minimum(largest, np.ldexp(float(reach), right)) < 2**22)
+    start: list[Pass] = [(wrapped, None)] if np.any(largest >= 2**30) else []
+    first = (np.multiply, factor), (np.add, 0.5), (np.floor, None)
+    second = (np.multiply, np.ldexp(AWAY, -right)), (np.rint, None)
+    return [*start, *first, *second] if fits and exact else None
+
+
+def wrapped(x: Array, out: Array) -> None:
+    """What is left of whole doubles in an int32."""
+    out[...] = wrap_int32(x.astype(np.int64))
+
+
+def rounded_once(multiplier: Array, shift: Array, most: Array, reach: int) -> Sequence[Pass] | None:
+    """x * (m of 16 bits) * 2**(shift - 15), ties up: what matters is below reach * 2**(15 - shift) before the shift."""
+    factor, total = np.ldexp(reduced_multiplier(multiplier).astype(np.float64), shift - 15), 15 - shift
+    fits = np.all((total > 0) & (total < 36)) and np.all(most < 2**53) and np.all(most * factor < 2**30)
+    return [(np.multiply, factor), (np.add, 0.5), (np.floor, None)] if fits and reach <= 2**16 else None
+
+
+PASSES: dict[Callable[..., Array], Callable[[Array, Array, Array, int], Sequence[Pass] | None]] = {
+    scale_twice: rounded_twice,
+    scale_int64: rounded_once,
+}

@@ -110,8 +110,8 @@ def categories(report: Report, screen: Screen) -> Iterator[str]:
 
 def account(report: Report, graph: Graph, everything: bool, screen: Screen) -> Iterator[str]:
     """The tail by owner: the interpreter, the tensors that the program sees, the operators."""
-    by_owner = sorted(report.allocations, key=_owner)
-    for owner, group in groupby(by_owner, key=_owner):
+    by_owner = sorted(report.allocations, key=owner_of)
+    for owner, group in groupby(by_owner, key=owner_of):
         allocations = list(group)
         total = sum(allocation.used for allocation in allocations)
         yield screen.paint(f"Tail of {OWNERS[owner]}: {total:,} bytes", BOLD)
@@ -131,7 +131,8 @@ INTERPRETER, TENSORS, OPERATORS = range(3)
 OWNERS = ("the interpreter", "tensors", "operators")
 
 
-def _owner(allocation: Allocation) -> int:
+def owner_of(allocation: Allocation) -> int:
+    """Whose it is: a place in OWNERS."""
     if allocation.op is not None:
         return OPERATORS
     return INTERPRETER if allocation.tensor is None else TENSORS
@@ -139,7 +140,7 @@ def _owner(allocation: Allocation) -> int:
 
 def _items(allocations: Sequence[Allocation], graph: Graph, screen: Screen) -> Iterator[str]:
     rows = [
-        (printable(each.what), f"{each.nbytes:,}", _padding(each.used - each.nbytes), _tensor_name(each, graph))
+        (printable(each.what), f"{each.nbytes:,}", _padding(each.used - each.nbytes), tensor_name(each, graph))
         for each in allocations
     ]
     yield from _without_empty([*WHAT, Column("tensor", cut=MIDDLE)], rows, screen)
@@ -272,7 +273,8 @@ def _left_out(count: int, thing: str, remark: str, screen: Screen) -> Iterator[s
         yield screen.paint(shorten(text, screen.width, screen), DIM)
 
 
-def _tensor_name(allocation: Allocation, graph: Graph) -> str:
+def tensor_name(allocation: Allocation, graph: Graph) -> str:
+    """The tensor that an allocation is for, if any."""
     if allocation.tensor is None or allocation.subgraph is None:
         return ""
     return printable(graph.subgraphs[allocation.subgraph].tensors[allocation.tensor].name)

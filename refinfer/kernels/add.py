@@ -37,6 +37,7 @@ from refinfer.kernels.fixedpoint import (
 from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import of_binary
 from refinfer.kernels.quantization import (
     activate,
     activation_range,
@@ -169,25 +170,30 @@ def fold_sum(combine: Elementwise) -> Fold:
     """a + b or a - b of quantized tensors, through twice the larger of their scales."""
 
     def fold(node: Node, host: Host) -> Evaluate:
-        first, second, y = three_tensors(node)
-        require_same_type(first, y)
-        left_shift = LEFT_SHIFTS[y.type]
-        require_sum_multipliers(first, second, y, left_shift)
-        twice_largest = 2 * max(first_scale(first), first_scale(second))
-        multiplier, shift = quantize_multiplier(twice_largest / (2**left_shift * first_scale(y)))
-        low, high = activation_range(y, activation_of(node))
-        params = Sum(
-            first=common_scale.input_of(first, twice_largest, left_shift),
-            second=common_scale.input_of(second, twice_largest, left_shift),
-            multiplier=multiplier,
-            shift=shift,
-            offset=first_zero_point(y),
-            low=low,
-            high=high,
-        )
+        params = sum_params(node)
         return stretching(lambda a, b: evaluate_sum(params, combine, a, b))
 
     return fold
+
+
+def sum_params(node: Node) -> Sum:
+    """The parameters of a quantized sum or difference."""
+    first, second, y = three_tensors(node)
+    require_same_type(first, y)
+    left_shift = LEFT_SHIFTS[y.type]
+    require_sum_multipliers(first, second, y, left_shift)
+    twice_largest = 2 * max(first_scale(first), first_scale(second))
+    multiplier, shift = quantize_multiplier(twice_largest / (2**left_shift * first_scale(y)))
+    low, high = activation_range(y, activation_of(node))
+    return Sum(
+        first=common_scale.input_of(first, twice_largest, left_shift),
+        second=common_scale.input_of(second, twice_largest, left_shift),
+        multiplier=multiplier,
+        shift=shift,
+        offset=first_zero_point(y),
+        low=low,
+        high=high,
+    )
 
 
 def fold_add_int16(node: Node, host: Host) -> Evaluate:
@@ -333,6 +339,7 @@ ADD = Kernel(
         "Type {} not supported.", TensorType.FLOAT32, TensorType.INT32, TensorType.INT8, TensorType.INT16
     ),
     parameters=ADD_PARAMS,
+    overlap=of_binary,
 )
 SUB = Kernel(
     init=op_data(OP_DATA_SUB, "sub.cc: SubInit"),
@@ -341,8 +348,9 @@ SUB = Kernel(
         "Type {} not supported.", TensorType.FLOAT32, TensorType.INT32, TensorType.INT8, TensorType.INT16
     ),
     parameters=SUB_PARAMS,
+    overlap=of_binary,
 )
-ADD_N = Kernel(prepare=prepare_add_n)
+ADD_N = Kernel(prepare=prepare_add_n, overlap=of_binary)
 ADD_FOLDS: dict[TensorType, Fold] = {
     TensorType.FLOAT32: fold_activated(add),
     TensorType.FLOAT16: fold_activated(add),

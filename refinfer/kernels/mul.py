@@ -28,6 +28,7 @@ from refinfer.kernels.fixedpoint import clamp, divide_by_power_of_two, quantize_
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import of_binary
 from refinfer.kernels.quantization import activation_range, require_activation_range, require_zero_point
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node
@@ -95,6 +96,12 @@ def product_of(node: Node, real_multiplier: float) -> Product:
 
 def fold_mul(node: Node, host: Host) -> Evaluate:
     """8 bits, or 16 to 16."""
+    params = mul_params(node, host)
+    return stretching(lambda a, b: evaluate_mul(params, a, b))
+
+
+def mul_params(node: Node, host: Host) -> Product:
+    """The parameters of a quantized product."""
     first, second, y = three_tensors(node)
     require_same_type(first, y)
     for tensor in (first, second, y):
@@ -102,8 +109,7 @@ def fold_mul(node: Node, host: Host) -> Evaluate:
         if first.type == TensorType.INT16:
             require_zero_point(tensor, 0)
     real = host.numerics.product_multiplier(first_scale(first), first_scale(second), first_scale(y))
-    params = product_of(node, real)
-    return stretching(lambda a, b: evaluate_mul(params, a, b))
+    return product_of(node, real)
 
 
 def evaluate_mul(p: Product, a: Array, b: Array) -> Array:
@@ -156,6 +162,7 @@ MUL = Kernel(
         "Type {} not supported.", TensorType.FLOAT32, TensorType.INT32, TensorType.INT8, TensorType.INT16
     ),
     parameters=MUL_PARAMS,
+    overlap=of_binary,
 )
 MUL_FOLDS: dict[TensorType, Fold] = {
     TensorType.FLOAT32: fold_activated(multiply),

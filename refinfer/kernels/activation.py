@@ -43,6 +43,7 @@ from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import FLOAT, INT8, INT16, INT32, UINT8, Build, Repeated, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.lookup import Function, tabulated
+from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import ratio, require_zero_point
 from refinfer.kernels.unary import by_type, fold_one, in_float, require_quantized
 from refinfer.schema.enums import TensorType
@@ -469,8 +470,8 @@ class HardSwish(NamedTuple):
     gate_exponent: int
 
 
-def fold_hard_swish(node: Node, host: Host) -> Evaluate:
-    """8 bits, in fixed point of 16 bits."""
+def params_of_hard_swish(node: Node, host: Host) -> HardSwish:
+    """The scales folded away, in 16 bits."""
     require_quantized(node)
     x, y = input_at(node, 0), output_at(node, 0)
     scale = host.numerics.scale
@@ -479,7 +480,7 @@ def fold_hard_swish(node: Node, host: Host) -> Evaluate:
         output_multiplier, output_exponent = quantize_multiplier(float(fine_scale / scale(first_scale(y))))
         gate_multiplier, gate_exponent = quantize_multiplier(float(fine_scale / scale(GATE_SCALE)))
     require(output_exponent <= 0, f"scale {first_scale(y)}; it must be more than a 128th of {first_scale(x)}", y)
-    params = HardSwish(
+    return HardSwish(
         zero_point=first_zero_point(x),
         offset=first_zero_point(y),
         output_multiplier=in_16_bits(output_multiplier),
@@ -487,7 +488,12 @@ def fold_hard_swish(node: Node, host: Host) -> Evaluate:
         gate_multiplier=in_16_bits(gate_multiplier),
         gate_exponent=gate_exponent,
     )
-    return of_each_integer(partial(evaluate_hard_swish, params, np.iinfo(dtype_of(y.type))), node)
+
+
+def fold_hard_swish(node: Node, host: Host) -> Evaluate:
+    """8 bits, in fixed point of 16 bits."""
+    limits = np.iinfo(dtype_of(output_at(node, 0).type))
+    return of_each_integer(partial(evaluate_hard_swish, params_of_hard_swish(node, host), limits), node)
 
 
 def in_16_bits(multiplier: int) -> int:
@@ -608,37 +614,44 @@ RELU = Kernel(
     init=op_data(RELU_OP_DATA, "activations.cc: ReluInit"),
     prepare=prepare_relu,
     invoke=switch_on_input("Only float32/int8/int16 is supported currently, got {}", *RELU_TYPES),
+    overlap=of_unary,
 )
 RELU6 = Kernel(
     init=op_data(RELU6_OP_DATA, "activations.cc: Relu6Init"),
     prepare=prepare_relu6,
     invoke=switch_on_input("Only float32/int8/int16 is supported currently, got {}", *RELU_TYPES),
+    overlap=of_unary,
 )
 LEAKY_RELU = Kernel(
     init=op_data(LEAKY_RELU_OP_DATA, "leaky_relu.cc: LeakyReluInit"),
     prepare=prepare_leaky_relu,
     invoke=switch_on_input("Only float32, int8 are supported by LEAKY_RELU, got {}.", *RELU_TYPES),
     parameters=LEAKY_RELU_PARAMS,
+    overlap=of_unary,
 )
 PRELU = Kernel(
     init=op_data(PRELU_OP_DATA, "prelu.cc: PreluInit"),
     prepare=prepare_prelu,
     invoke=switch_on_input("Input type '{}' is not supported.", *RELU_TYPES),
+    overlap=of_unary,
 )
 LOGISTIC = Kernel(
     init=op_data(LOGISTIC_OP_DATA, "logistic.cc: LogisticInit"),
     prepare=prepare_logistic,
     invoke=invoke_sigmoid,
+    overlap=of_unary,
 )
 TANH = Kernel(
     init=op_data(TANH_OP_DATA, "tanh.cc: TanhInit"),
     prepare=prepare_tanh,
     invoke=invoke_sigmoid,
+    overlap=of_unary,
 )
 HARD_SWISH = Kernel(
     init=op_data(HARD_SWISH_OP_DATA, "hard_swish.cc: HardSwishInit"),
     prepare=prepare_hard_swish,
     invoke=switch_on_input("Unsupported type {}", TensorType.FLOAT32, TensorType.INT8),
+    overlap=of_unary,
 )
 ELU = Kernel(
     init=op_data(ELU_OP_DATA, "elu.cc: EluInit"),
@@ -646,6 +659,7 @@ ELU = Kernel(
     invoke=switch_on_input(
         "ELU only supports float32 and int8 currently, got {}.", TensorType.FLOAT32, TensorType.INT8
     ),
+    overlap=of_unary,
 )
 
 COMPUTE_RELU = by_type(

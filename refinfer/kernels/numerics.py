@@ -56,6 +56,7 @@ class FixedPoint:
         """From real multipliers."""
         pairs = [quantize_multiplier(each) for each in multipliers]
         self.scale = scale
+        self.real = np.array(multipliers, np.float64)
         self.multiplier = np.array([m for m, _ in pairs], np.int64)
         self.shift = np.array([shift for _, shift in pairs], np.int64)
 

@@ -17,6 +17,7 @@ from refinfer.kernels.compute import Compute, Evaluate, Host
 from refinfer.kernels.fixedpoint import round_half_away, to_int32
 from refinfer.kernels.kernel import Kernel, require
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import of_binary
 from refinfer.kernels.quantization import activate
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -156,7 +157,8 @@ MAXIMUM = MINIMUM = Kernel(
         TensorType.INT16,
         TensorType.INT32,
         TensorType.INT64,
-    )
+    ),
+    overlap=of_binary,
 )
 ATAN2: dict[TensorType, Elementwise] = {
     TensorType.FLOAT32: libm.atan2f,

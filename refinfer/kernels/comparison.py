@@ -27,6 +27,7 @@ from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, like_input
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, INT32, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import of_binary, of_unary
 from refinfer.kernels.quantization import require_fraction
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -249,21 +250,25 @@ EQUAL = NOT_EQUAL = Kernel(
     init=COMPARISON_INIT,
     prepare=prepare_comparison,
     invoke=switch_on_input("Type {} not supported.", *NUMBERS, TensorType.BOOL),
+    overlap=of_binary,
 )
 GREATER = Kernel(
     init=COMPARISON_INIT,
     prepare=prepare_comparison,
     invoke=switch_on_input("Type {} not supported.", *NUMBERS, TensorType.INT16),
+    overlap=of_binary,
 )
 GREATER_EQUAL = LESS = LESS_EQUAL = Kernel(
     init=COMPARISON_INIT,
     prepare=prepare_comparison,
     invoke=switch_on_input("Type {} not supported.", *NUMBERS),
+    overlap=of_binary,
 )
-LOGICAL_AND = LOGICAL_OR = Kernel()
+LOGICAL_AND = LOGICAL_OR = Kernel(overlap=of_binary)
 LOGICAL_NOT = Kernel(
     prepare=prepare_logical_not,
     invoke=switch_on_input("type {} is not supported; it may be BOOL", TensorType.BOOL),
+    overlap=of_unary,
 )
 SELECT_V2 = Kernel(
     init=op_data(OP_DATA_SELECT, "select.cc: SelectInit"),
@@ -275,6 +280,7 @@ SELECT_V2 = Kernel(
         TensorType.INT16,
         position=1,
     ),
+    overlap=of_binary,
 )
 
 PLAIN = (TensorType.FLOAT32, TensorType.FLOAT16, TensorType.INT32, TensorType.INT64)

@@ -27,6 +27,7 @@ from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.mul import Product, product_of
+from refinfer.kernels.overlap import of_binary
 from refinfer.kernels.quantization import require_activation_range, require_unquantized
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
@@ -163,14 +164,17 @@ DIV = Kernel(
         TensorType.INT8,
     ),
     parameters=DIV_PARAMS,
+    overlap=of_binary,
 )
 FLOOR_DIV = Kernel(
     prepare=prepare_floor,
     invoke=switch_on_input("Type '{}' is not supported by FLOOR_DIV.", TensorType.FLOAT32),
+    overlap=of_binary,
 )
 FLOOR_MOD = Kernel(
     prepare=prepare_floor,
     invoke=switch_on_input("Type '{}' is not supported by FLOOR_MOD.", TensorType.FLOAT32),
+    overlap=of_binary,
 )
 DIV_FOLDS: dict[TensorType, Fold] = {
     TensorType.FLOAT32: fold_activated(divide),

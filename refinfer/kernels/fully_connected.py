@@ -34,11 +34,12 @@ from refinfer.kernels.common import (
 from refinfer.kernels.compute import PACKED_BITS, Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.fixedpoint import clamp, wrap_int32
 from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
-from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, op_data, require, temps
+from refinfer.kernels.kernel import Kernel, Overlap, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits, product_ratio, ratio_of_float_product
+from refinfer.kernels.overlap import at_least, image_by_image, in_order, last_pass, size_of
 from refinfer.kernels.quantization import (
     ACTIVATION_BOUNDS,
     activate,
@@ -132,6 +133,24 @@ def per_channel_arrays(x: Tensor, weights: Tensor) -> Iterator[Request]:
     source = "fully_connected_common.cc: CalculateOpDataFullyConnected"
     yield Persistent("per_channel_output_multiplier", 4 * channels, source)
     yield Persistent("per_channel_output_shift", 4 * channels, source)
+
+
+def overlap(node: Node, position: int, build: Build) -> Overlap | None:
+    """For each output the whole of its row is read anew [reference/fully_connected.h: FullyConnected]."""
+    return at_least(overlap_of_passes(node, 1)) if position == INPUT and in_order(*ends(node)) else None
+
+
+def ends(node: Node) -> tuple[Tensor, Tensor]:
+    """Input and output."""
+    return input_at(node, INPUT), output_at(node, 0)
+
+
+def overlap_of_passes(node: Node, at_once: int) -> int:
+    """The distance if each pass over a row of the input makes `at_once` outputs."""
+    x, y = ends(node)
+    outputs, depth = y.shape[-1], input_at(node, FILTER).shape[-1]
+    distance = last_pass(outputs, at_once) * size_of(y)
+    return image_by_image(y.elements // max(1, outputs), distance, depth * size_of(x), outputs * size_of(y))
 
 
 Product = Callable[["Array", "Array", "Array | None"], "Array"]
@@ -480,5 +499,6 @@ FULLY_CONNECTED = Kernel(
     prepare=prepare,
     invoke=switch_on_input("Input type {} not supported.", *FILTER_TYPES),
     parameters=FULLY_CONNECTED_PARAMS,
+    overlap=overlap,
 )
 COMPUTE_FULLY_CONNECTED = Compute(fold=fold, shape=shape, types=frozenset(FOLDS), version=14)

@@ -122,6 +122,22 @@ def no_subgraphs(node: Node) -> tuple[int, ...]:
     return ()
 
 
+class Overlap(NamedTuple):
+    """Where an input may lie if the output is to be written over it.
+
+    The offset of the input less that of the output is at least `distance` bytes, or `exactly` that many. Then nothing
+    is overwritten that is still to be read.
+    """
+
+    distance: int
+    exactly: bool = False
+
+
+def no_overlap(node: Node, position: int, build: Build) -> Overlap | None:
+    """Nothing is known of the order in which the kernel reads and writes."""
+    return None
+
+
 Step = Callable[[Node, Build], Iterator[Request]]
 
 
@@ -132,6 +148,7 @@ class Kernel:
     `parameters` is the builtin_data struct that the parser allocates (not counted as a kernel's allocation), `init`
     and `prepare` are the requests of these steps, `invoke` raises `Refusal` for what only Invoke refuses, and
     `subgraphs` names the subgraphs that the operator runs, in the order of their lifetimes.
+    `overlap` tells how the input at a position may share its place with the output, or None where it may not.
     """
 
     init: Step = no_requests
@@ -139,6 +156,7 @@ class Kernel:
     invoke: Callable[[Node], None] = any_type
     parameters: Struct | None = None
     subgraphs: Callable[[Node], tuple[int, ...]] = no_subgraphs
+    overlap: Callable[[Node, int, Build], Overlap | None] = no_overlap
 
 
 def op_data(struct: Struct, source: str) -> Step:

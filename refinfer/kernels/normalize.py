@@ -28,6 +28,7 @@ from refinfer.kernels.fixedpoint import clamp, scale_twice, wrap_int32
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import require_zero_point
 from refinfer.kernels.square_root import inverse_square_root
 from refinfer.schema.enums import ActivationFunctionType, TensorType
@@ -133,6 +134,7 @@ L2_NORMALIZATION = Kernel(
     init=op_data(L2_NORM_OP_DATA, "l2norm.cc: L2NormInit"),
     prepare=prepare,
     parameters=L2_NORM_PARAMS,
+    overlap=of_unary,
 )
 
 COMPUTE_L2_NORMALIZATION = Compute(

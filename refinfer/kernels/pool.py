@@ -24,9 +24,11 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.fixedpoint import clamp
-from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
+from refinfer.kernels.kernel import Kernel, Overlap, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.library_window import Window
+from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, image_by_image, size_of, worst
 from refinfer.kernels.quantization import activate, activation_range, require_activation_range, require_zero_point
 from refinfer.kernels.window import Windows, output_size, windows
 from refinfer.schema.enums import TensorType
@@ -85,6 +87,36 @@ def prepare_l2_pool(node: Node, build: Build) -> Iterator[Request]:
     rows = output_size(pool.padding, height, pool.filter_height, pool.stride_h)
     columns = output_size(pool.padding, width, pool.filter_width, pool.stride_w)
     yield from writable_dims(y, (batches, rows, columns, channels))
+
+
+def overlap(node: Node, position: int, build: Build) -> Overlap | None:
+    """Channel by channel, a window is read and its output written [reference/pooling.h]."""
+    w = window_of(node)
+    distance = worst(by_pixels(first_pixels(w), w.channels, w.channels))
+    x_image, y_image = w.height * w.width * w.channels, w.output_height * w.output_width * w.channels
+    return at_least(size_of(output_at(node, 0)) * image_by_image(w.batches, distance, x_image, y_image))
+
+
+def window_of(node: Node) -> Window:
+    """The node as a window over its input."""
+    x, y, pool = input_at(node, 0), output_at(node, 0), options_of(node, Pool2DOptions)
+    rows = windows(pool.padding, x.shape[1], pool.filter_height, pool.stride_h)
+    columns = windows(pool.padding, x.shape[2], pool.filter_width, pool.stride_w)
+    return Window(
+        batches=x.shape[0],
+        height=x.shape[1],
+        width=x.shape[2],
+        channels=x.shape[3],
+        filter_height=pool.filter_height,
+        filter_width=pool.filter_width,
+        filter_channels=x.shape[3],
+        output_height=y.shape[1],
+        output_width=y.shape[2],
+        output_channels=y.shape[3],
+        stride=(pool.stride_h, pool.stride_w),
+        dilation=(1, 1),
+        padding=(rows.before, columns.before),
+    )
 
 
 Pooled = Callable[["Array", Windows, Windows], "Array"]
@@ -185,9 +217,9 @@ def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
 
 POOL_INIT = op_data(OP_DATA_POOLING, "pooling.cc: PoolInit")
 
-AVERAGE_POOL_2D = Kernel(init=POOL_INIT, prepare=prepare_pool, parameters=POOL_PARAMS)
-MAX_POOL_2D = Kernel(init=POOL_INIT, prepare=prepare_pool, parameters=POOL_PARAMS)
-L2_POOL_2D = Kernel(prepare=prepare_l2_pool, parameters=POOL_PARAMS)
+AVERAGE_POOL_2D = Kernel(init=POOL_INIT, prepare=prepare_pool, parameters=POOL_PARAMS, overlap=overlap)
+MAX_POOL_2D = Kernel(init=POOL_INIT, prepare=prepare_pool, parameters=POOL_PARAMS, overlap=overlap)
+L2_POOL_2D = Kernel(prepare=prepare_l2_pool, parameters=POOL_PARAMS, overlap=overlap)
 
 QUANTIZED = frozenset({TensorType.UINT8, TensorType.INT8, TensorType.INT16})
 

@@ -31,6 +31,7 @@ from refinfer.kernels.fixedpoint import (
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import DOUBLE, ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import ratio
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -254,12 +255,14 @@ QUANTIZE = Kernel(
     init=op_data(OP_DATA_QUANTIZE, "quantize.cc: InitQuantizeReference"),
     prepare=prepare_quantize,
     invoke=invoke_quantize,
+    overlap=of_unary,
 )
 DEQUANTIZE = Kernel(
     init=op_data(OP_DATA_DEQUANTIZE, "dequantize.cc: DequantizeInit"),
     prepare=prepare_dequantize,
+    overlap=of_unary,
 )
-CAST = Kernel(prepare=prepare_cast, invoke=invoke_cast, parameters=CAST_PARAMS)
+CAST = Kernel(prepare=prepare_cast, invoke=invoke_cast, parameters=CAST_PARAMS, overlap=of_unary)
 
 REQUANTIZED = {
     TensorType.FLOAT32: (TensorType.INT4, TensorType.INT8, TensorType.UINT8, TensorType.INT16),

@@ -46,6 +46,7 @@ from refinfer.kernels.movement import (
     require_one,
     shape_by_values,
 )
+from refinfer.kernels.overlap import of_reshape, of_unary
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import ReshapeOptions, ShapeOptions, SqueezeOptions
@@ -450,8 +451,10 @@ def filled(shape: Shape, dims: Values) -> Shape:
     return dims
 
 
-RESHAPE = Kernel(init=init_reshape, prepare=prepare_reshape, parameters=RESHAPE_PARAMS)
-SQUEEZE = Kernel(init=init_squeeze, prepare=prepare_squeeze, invoke=invoke_squeeze, parameters=SQUEEZE_PARAMS)
+RESHAPE = Kernel(init=init_reshape, prepare=prepare_reshape, parameters=RESHAPE_PARAMS, overlap=of_reshape)
+SQUEEZE = Kernel(
+    init=init_squeeze, prepare=prepare_squeeze, invoke=invoke_squeeze, parameters=SQUEEZE_PARAMS, overlap=of_reshape
+)
 EXPAND_DIMS = Kernel(
     prepare=prepare_expand_dims,
     invoke=switch_on_input(
@@ -460,6 +463,7 @@ EXPAND_DIMS = Kernel(
         TensorType.INT16,
         TensorType.INT8,
     ),
+    overlap=of_unary,
 )
 SHAPE = Kernel(
     prepare=prepare_shape,

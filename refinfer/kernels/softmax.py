@@ -30,6 +30,7 @@ from refinfer.kernels.kernel import Kernel, Persistent, Request, op_data, requir
 from refinfer.kernels.layout import DOUBLE, FLOAT, INT32, POINTER, SIZE_T, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.lookup import Function, interpolated, sampled
+from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import require_fraction, require_greater_than_one, require_zero_point
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -341,10 +342,12 @@ SOFTMAX = Kernel(
     init=op_data(SOFTMAX_OP_DATA, "softmax_common.cc: SoftmaxInit"),
     prepare=prepare_softmax,
     parameters=SOFTMAX_PARAMS,
+    overlap=of_unary,
 )
 LOG_SOFTMAX = Kernel(
     prepare=prepare_log_softmax,
     invoke=switch_on_input("LOG_SOFTMAX only supports float32, int8, got {}.", TensorType.FLOAT32, TensorType.INT8),
+    overlap=of_unary,
 )
 COMPUTE_SOFTMAX = Compute(fold=fold_softmax, shape=like_input, types=frozenset(SOFTMAX_FOLDS), version=3)
 COMPUTE_LOG_SOFTMAX = Compute(

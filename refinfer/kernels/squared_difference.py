@@ -18,6 +18,7 @@ from refinfer.kernels.compute import Evaluate, Host
 from refinfer.kernels.fixedpoint import quantize_multiplier
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, Build, struct
+from refinfer.kernels.overlap import of_binary
 from refinfer.kernels.quantization import activation_range, ratio, require_fraction, require_zero_point
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node
@@ -97,6 +98,7 @@ SQUARED_DIFFERENCE = Kernel(
         TensorType.INT8,
         TensorType.INT16,
     ),
+    overlap=of_binary,
 )
 SQUARED_DIFFERENCE_FOLDS: dict[TensorType, Fold] = {
     TensorType.FLOAT32: plain(squared_difference),

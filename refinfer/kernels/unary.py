@@ -38,6 +38,7 @@ from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.lookup import tabulated
+from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import require_zero_point
 from refinfer.kernels.square_root import inverse_square_root
 from refinfer.schema.enums import TensorType
@@ -303,6 +304,7 @@ ROOT_BITS = 20  # [elementwise.cc: kShift]
 SIN = COS = LOG = SQRT = SQUARE = Kernel(
     prepare=prepare_elementwise,
     invoke=switch_on_input("type {} is not supported; it may be FLOAT32", TensorType.FLOAT32),
+    overlap=of_unary,
 )
 ABS = RSQRT = Kernel(
     init=op_data(OP_DATA_ABS_RSQRT, "elementwise.cc: ElementWiseAbsRsqrtInit"),
@@ -310,10 +312,13 @@ ABS = RSQRT = Kernel(
     invoke=switch_on_input(
         "Current data type {} is not supported.", TensorType.FLOAT32, TensorType.INT8, TensorType.INT16
     ),
+    overlap=of_unary,
 )
-CEIL = ROUND = EXP = Kernel(prepare=prepare_float)
-FLOOR = Kernel(invoke=switch_on_input("type {} is not supported; it may be FLOAT32", TensorType.FLOAT32))
-NEG = Kernel(invoke=switch_on_input("Type {} not supported.", TensorType.FLOAT32))
+CEIL = ROUND = EXP = Kernel(prepare=prepare_float, overlap=of_unary)
+FLOOR = Kernel(
+    invoke=switch_on_input("type {} is not supported; it may be FLOAT32", TensorType.FLOAT32), overlap=of_unary
+)
+NEG = Kernel(invoke=switch_on_input("Type {} not supported.", TensorType.FLOAT32), overlap=of_unary)
 ZEROS_LIKE = Kernel(
     prepare=prepare_zeros_like,
     invoke=switch_on_input(

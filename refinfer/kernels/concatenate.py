@@ -7,6 +7,7 @@ arithmetic also the files of these names in tensorflow/lite/kernels, and interna
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import (
@@ -26,7 +27,7 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.fixedpoint import clamp, round_away, to_int32
-from refinfer.kernels.kernel import Decompressed, Kernel, Request, op_data, require, temps
+from refinfer.kernels.kernel import Decompressed, Kernel, Overlap, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, POINTER, Build, Repeated, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.movement import (
@@ -38,6 +39,7 @@ from refinfer.kernels.movement import (
     require_alike,
     require_one,
 )
+from refinfer.kernels.overlap import at_least, nbytes
 from refinfer.kernels.quantization import require_zero_point
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -133,6 +135,36 @@ def require_splittable(x: Tensor, axis: Tensor) -> None:
     (at, *_), rank = integers(axis, read_as=TensorType.INT32), len(x.shape)
     require(-rank <= at < rank, f"axis {at} is out of range for {rank} dimensions", axis)
     require(x.type in SPLIT_TYPES, f"Type {x.type.name} currently not supported.", x)
+
+
+def overlap_concatenation(node: Node, position: int, build: Build) -> Overlap | None:
+    """A memcpy for each input, and that for each index ahead of the axis [reference/concatenation.h].
+
+    One that is a single memcpy can lie in its place of the output, and nowhere else. The others have to stay clear of
+    where they are copied to.
+    """
+    y, options = output_at(node, 0), options_of(node, ConcatenationOptions)
+    copies = prod(y.shape[: options.axis % max(1, len(y.shape))])
+    if y.elements == 0:
+        return None
+    row = nbytes(y) // copies
+    sizes = [nbytes(input_at(node, each)) // copies for each in range(position + 1)]
+    before, own = sum(sizes[:-1]), sizes[-1]
+    if copies == 1:
+        return Overlap(before, exactly=True)
+    return at_least((copies - 1) * (row - own) + before + own)
+
+
+def overlap_pack(node: Node, position: int, build: Build) -> Overlap | None:
+    """One input after the other, each over the whole output, value by value [pack.cc: PackImpl]."""
+    y, options = output_at(node, 0), options_of(node, PackOptions)
+    axis, count = options.axis % max(1, len(y.shape)), len(node.inputs)
+    if y.elements == 0:
+        return None
+    copies = prod(y.shape[:axis])
+    own = nbytes(y) // copies // count
+    gaps = (copies - 1) * (count - 1) * own
+    return at_least(gaps if position == 0 else (copies - 1) * count * own + position * own)
 
 
 def fold_concatenation(node: Node, host: Host) -> Evaluate:
@@ -337,8 +369,13 @@ CONCATENATION = Kernel(
     init=op_data(OP_DATA_CONCATENATION, "concatenation.cc: ConcatenationInit"),
     prepare=prepare_concatenation,
     parameters=CONCATENATION_PARAMS,
+    overlap=overlap_concatenation,
 )
-PACK = Kernel(invoke=switch_on_output("Type '{}' is not supported by pack.", *PACK_TYPES), parameters=PACK_PARAMS)
+PACK = Kernel(
+    invoke=switch_on_output("Type '{}' is not supported by pack.", *PACK_TYPES),
+    parameters=PACK_PARAMS,
+    overlap=overlap_pack,
+)
 UNPACK = Kernel(
     invoke=switch_on_input("Type '{}' is not supported by unpack.", *UNPACK_TYPES), parameters=UNPACK_PARAMS
 )

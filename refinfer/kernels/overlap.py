@@ -38,11 +38,6 @@ def worst(steps: Iterable[Step]) -> int:
     return max((written - read for written, read in steps), default=0)
 
 
-def anywhere(x: Tensor) -> Overlap:
-    """All of the input is read before the output is touched, so it may even lie below it."""
-    return Overlap(-nbytes(x))
-
-
 def size_of(tensor: Tensor) -> int:
     """Bytes of an element; 0 for what does not lie there element by element."""
     return 0 if tensor.type == TensorType.INT4 else TYPE_SIZES.get(tensor.type, 0)

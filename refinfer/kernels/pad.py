@@ -29,10 +29,11 @@ from refinfer.kernels.common import (
     switch_on_output,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
-from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data, require, temps
+from refinfer.kernels.kernel import Kernel, Overlap, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT8, INT32, UINT8, Build, Repeated, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.movement import SIZED, Values, keeping_scales, known, numbers, require_alike, require_one
+from refinfer.kernels.overlap import at_least, size_of
 from refinfer.schema.enums import MirrorPadMode, TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import MirrorPadOptions
@@ -114,6 +115,17 @@ def prepare_mirror_pad(node: Node, build: Build) -> Iterator[Request]:
     require(paddings.shape[0] == rank, f"{paddings.shape[0]} paddings for {rank} dimensions", paddings)
     yield Scratch("output_dims_num_elements_buffer_index", 4 * rank, "mirror_pad.cc: MirrorPadPrepare")
     yield Scratch("input_dims_num_elements_buffer_index", 4 * rank, "mirror_pad.cc: MirrorPadPrepare")
+
+
+def overlap_pad(node: Node, position: int, build: Build) -> Overlap | None:
+    """Value by value, and padding on the way: the last value has most of it ahead [reference/pad.h: PadImpl]."""
+    x, y, amounts = input_at(node, 0), output_at(node, 0), integers(input_at(node, 1), read_as=TensorType.INT32)
+    if position != 0 or x.elements == 0 or min(amounts, default=0) < 0:
+        return None
+    last = 0
+    for whole, before, size in zip(y.shape, amounts[::2], x.shape, strict=True):
+        last = last * whole + before + size - 1
+    return at_least(size_of(y) * (last - (x.elements - 1)))
 
 
 def fold_pad(with_zero_point: frozenset[TensorType], node: Node, host: Host) -> Evaluate:
@@ -220,6 +232,7 @@ PAD = PADV2 = Kernel(
         TensorType.INT16,
         TensorType.INT32,
     ),
+    overlap=overlap_pad,
 )
 MIRROR_PAD = Kernel(
     init=op_data(OP_DATA_MIRROR_PAD, "mirror_pad.cc: MirrorPadInit"),

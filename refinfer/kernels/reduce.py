@@ -27,9 +27,10 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant, dtype_of
 from refinfer.kernels.fixedpoint import clamp, quantize_multiplier, scale_int64, scale_twice, wrap_int32
-from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data, require, temps
+from refinfer.kernels.kernel import Kernel, Overlap, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import at_least
 from refinfer.kernels.quantization import ratio, require_zero_point
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -86,6 +87,18 @@ def prepare_mean_or_sum(node: Node, build: Build) -> Iterator[Request]:
     if has(REDUCE_BUFFERS, build):
         yield from walk_buffers(x, axis, "reduce_common.cc: PrepareMeanOrSumHelper")
     yield from prepare_simple(node)
+
+
+def overlap_mean(node: Node, position: int, build: Build) -> Overlap | None:
+    """The mean of an image of floats is made channel by channel; other means begin with zeros in the output.
+
+    [reduce_common.cc: EvalMeanHelper]
+    """
+    x, axis = input_at(node, 0), input_at(node, 1)
+    kept = options_of(node, ReducerOptions).keep_dims and len(x.shape) == 4 and axis.data is not None
+    if position != 0 or x.type != TensorType.FLOAT32 or not kept:
+        return None
+    return at_least(0) if sorted(integers(axis)) == [1, 2] else None
 
 
 def prepare_all(node: Node, build: Build) -> Iterator[Request]:
@@ -538,6 +551,7 @@ MEAN = Kernel(
         TensorType.INT16,
     ),
     parameters=REDUCER_PARAMS,
+    overlap=overlap_mean,
 )
 SUM = Kernel(init=REDUCE_INIT, prepare=prepare_mean_or_sum, invoke=invoke_sum, parameters=REDUCER_PARAMS)
 REDUCE_MAX = REDUCE_MIN = Kernel(

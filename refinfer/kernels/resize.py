@@ -7,6 +7,8 @@ headers of these names in tensorflow/lite/kernels/internal/reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import floor
+from struct import pack, unpack
 from typing import TYPE_CHECKING, NamedTuple
 
 from refinfer.kernels.common import (
@@ -22,9 +24,10 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant
 from refinfer.kernels.fixedpoint import round_away
-from refinfer.kernels.kernel import Kernel, Request, require, temps
+from refinfer.kernels.kernel import Kernel, Overlap, Request, require, temps
 from refinfer.kernels.layout import BOOL, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import at_least, by_pixels, image_by_image, nbytes, pixels, size_of, worst
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import ResizeBilinearOptions, ResizeNearestNeighborOptions
@@ -64,6 +67,32 @@ def prepare_nearest_neighbor(node: Node, build: Build) -> Iterator[Request]:
     require_type(size, TensorType.INT32)
     require(size.shape == (2,), f"{size.elements} sizes; it takes a height and a width", size)
     require_constant(size, "size")
+
+
+def overlap_nearest_neighbor(node: Node, position: int, build: Build) -> Overlap | None:
+    """A memcpy for each pixel of the output, which must not lie where it comes from [resize_nearest_neighbor.h]."""
+    x, y, options = input_at(node, 0), output_at(node, 0), options_of(node, ResizeNearestNeighborOptions)
+    if position != 0 or 0 in x.shape or 0 in y.shape:
+        return None
+    rows = [nearest_cell(i, x.shape[1], y.shape[1], options) for i in range(y.shape[1])]
+    columns = [nearest_cell(i, x.shape[2], y.shape[2], options) for i in range(y.shape[2])]
+    pixel = size_of(y) * y.shape[3]
+    distance = worst(by_pixels(pixels(rows, columns, x.shape[2]), pixel, pixel)) + pixel
+    return at_least(image_by_image(y.shape[0], distance, nbytes(x) // y.shape[0], nbytes(y) // y.shape[0]))
+
+
+def nearest_cell(i: int, size: int, output_size: int, options: ResizeNearestNeighborOptions) -> int:
+    """As `nearest`, for one cell and without numpy: a product of two float32 is exact in Python's floats."""
+    align = options.align_corners and output_size > 1
+    scale = float32((size - align) / (output_size - align))
+    position = float32((i + 0.5 * options.half_pixel_centers) * scale)
+    return min(floor(position + 0.5 if options.align_corners else position), size - 1)
+
+
+def float32(x: float) -> float:
+    """The nearest float32."""
+    (rounded,) = unpack("f", pack("f", x))
+    return float(rounded)
 
 
 class Between(NamedTuple):
@@ -235,6 +264,7 @@ RESIZE_NEAREST_NEIGHBOR = Kernel(
         TensorType.INT16,
     ),
     parameters=RESIZE_NEAREST_NEIGHBOR_PARAMS,
+    overlap=overlap_nearest_neighbor,
 )
 
 UNIT = 2**10  # of positions in fixed point

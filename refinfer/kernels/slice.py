@@ -26,9 +26,10 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, like_input
-from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
+from refinfer.kernels.kernel import Kernel, Overlap, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, INT8, INT32, UINT16, Build, Repeated, struct
 from refinfer.kernels.movement import SIZED, Values, known, numbers, shape_by_values
+from refinfer.kernels.overlap import at_least, in_order, size_of
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import StridedSliceOptions
@@ -146,6 +147,38 @@ def invoke_strided_slice(node: Node) -> None:
     """[strided_slice.cc: StridedSliceEval] goes by the output's type, and names the input's."""
     y = output_at(node, 0)
     require(y.type in SLICE_TYPES, f"Type {input_at(node, 0).type.name} not supported.", y)
+
+
+def overlap_slice(node: Node, position: int, build: Build) -> Overlap | None:
+    """Value by value, each no earlier than its place in the output [reference/slice.h: Slice]."""
+    return at_least(0) if position == 0 and in_order(input_at(node, 0), output_at(node, 0)) else None
+
+
+def overlap_strided_slice(node: Node, position: int, build: Build) -> Overlap | None:
+    """Value by value, but with steps of 1 along the last axis a memcpy for each row [reference/strided_slice.h]."""
+    x, y, options = input_at(node, 0), output_at(node, 0), options_of(node, StridedSliceOptions)
+    masks = all_masks(node)
+    if position != 0 or options.offset or masks.ellipsis or masks.new_axis or y.elements == 0 or not x.shape:
+        return None
+    begin, end, strides = (indices(input_at(node, each), x) for each in (1, 2, 3))
+    spans = planned(x.shape, begin, end, strides, masks, offset=False)
+    if min(span.step for span in spans) < 0:
+        return None
+    if spans[-1].step != 1:
+        return at_least(0)
+    first = place_of(x.shape, [span.first for span in spans])
+    last = place_of(x.shape, [span.first + span.step * (length_of(span) - 1) for span in spans])
+    if first == 0 and last == y.elements - 1:
+        return Overlap(0, exactly=True)
+    return at_least(size_of(y) * (length_of(spans[-1]) - first))
+
+
+def place_of(shape: Shape, index: Sequence[int]) -> int:
+    """How many values lie ahead of the one at an index."""
+    place = 0
+    for size, each in zip(shape, index, strict=True):
+        place = place * size + each
+    return place
 
 
 def prepare_dynamic_update_slice(node: Node, build: Build) -> Iterator[Request]:
@@ -379,12 +412,13 @@ def require_updatable(shape: Shape, update: Shape, starts: int) -> None:
 
 SLICE_TYPES = (TensorType.FLOAT32, TensorType.INT32, TensorType.INT8, TensorType.INT16, TensorType.BOOL)
 
-SLICE = Kernel(prepare=prepare_slice, invoke=invoke_slice)
+SLICE = Kernel(prepare=prepare_slice, invoke=invoke_slice, overlap=overlap_slice)
 STRIDED_SLICE = Kernel(
     init=op_data(OP_DATA_STRIDED_SLICE, "strided_slice_common.cc: StridedSliceInit"),
     prepare=prepare_strided_slice,
     invoke=invoke_strided_slice,
     parameters=STRIDED_SLICE_PARAMS,
+    overlap=overlap_strided_slice,
 )
 DYNAMIC_UPDATE_SLICE = Kernel(
     prepare=prepare_dynamic_update_slice,

@@ -49,9 +49,10 @@ from refinfer.kernels.convolution import (
     rows_at_a_time,
     scatter_in_order,
 )
-from refinfer.kernels.kernel import Decompressed, Kernel, Request, Scratch, op_data, require, temps
+from refinfer.kernels.kernel import Decompressed, Kernel, Overlap, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT16, INT32, POINTER, UINT8, Build, struct
 from refinfer.kernels.lazy import np
+from refinfer.kernels.overlap import at_least
 from refinfer.kernels.quantization import require_convolution_quantization
 from refinfer.kernels.window import Windows, overlap, windows
 from refinfer.schema.enums import TensorType
@@ -122,6 +123,11 @@ def prepare(node: Node, build: Build) -> Iterator[Request]:
     yield from prepare_op_data(node, build)
     yield Decompressed("filter_scratch_index", weights, source)
     yield Decompressed("bias_scratch_index", optional_input(node, BIAS), source)
+
+
+def overlap_scattered(node: Node, position: int, build: Build) -> Overlap | None:
+    """Sums of integers are in a buffer of their own until all is read; those of floats are in the output."""
+    return at_least(0) if position == INPUT and input_at(node, INPUT).type != TensorType.FLOAT32 else None
 
 
 def prepare_op_data(node: Node, build: Build) -> Iterator[Request]:
@@ -285,6 +291,7 @@ TRANSPOSE_CONV = Kernel(
     prepare=prepare,
     invoke=invoke,
     parameters=TRANSPOSE_CONV_PARAMS,
+    overlap=overlap_scattered,
 )
 
 ARITHMETIC: dict[tuple[TensorType, TensorType], Callable[[Operands], Begin]] = {

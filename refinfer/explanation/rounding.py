@@ -1,0 +1,182 @@
+"""How a sum becomes an output: a real multiplier as an integer and a shift, each rounding, zero point, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import frexp
+
+from refinfer.explanation.arithmetic import float32, to_int32, wrap_int32, wrap_int64
+from refinfer.explanation.steps import Lesson, Step
+from refinfer.kernels import fixedpoint
+from refinfer.kernels.fixedpoint import quantize_multiplier, round_half_away
+from refinfer.kernels.numerics import FixedPoint, FloatingPoint, Requantize
+from refinfer.kernels.quantization import FLOAT_RANGES
+from refinfer.schema.enums import ActivationFunctionType, TensorType
+
+
+def binary(value: int, places: int) -> str:
+    """value / 2**places in binary digits, with its sign in front."""
+    digits = f"{abs(value):0{places + 1}b}"
+    cut = len(digits) - places
+    return f"{'-' if value < 0 else ''}{digits[:cut]}{'.' if places else ''}{digits[cut:]}"
+
+
+def both_ways(value: int, places: int, rounded: int) -> tuple[str, str]:
+    """A rounding in decimal and in binary: what it was, and what it becomes."""
+    return (
+        f"decimal {value / 2**places!r} -> {rounded}",
+        f"binary  {binary(value, places)} -> {binary(rounded, 0)}",
+    )
+
+
+def real_multiplier(real: float, first: float, second: float, output: float) -> Step:
+    """first * second / output, as precisely as the runtime computes it; `real` is what it gets."""
+    for formula, words in RATIOS:
+        filled = formula.format(first=first, second=second, output=output)
+        if output != 0 and RATIOS[formula, words](first, second, output) == real:
+            return Step("real multiplier", filled, real, words)
+    return Step("real multiplier", repr(real), real)
+
+
+RATIOS: dict[tuple[str, str], Callable[[float, float, float], float]] = {
+    ("{first!r} * {second!r} / {output!r}", "in double"): lambda a, b, c: a * b / c,
+    ("float32({first!r} * {second!r}) / {output!r}", "the product is rounded to float"): lambda a, b, c: (
+        float32(a * b) / c
+    ),
+    ("float32(float32({first!r} * {second!r}) / {output!r})", "every step is rounded to float"): lambda a, b, c: (
+        float32(float32(a * b) / c)
+    ),
+}
+"""The same to all runtimes, but for where they round; the plainest that gives the runtime's number is shown."""
+
+
+def as_fixed_point(real: float) -> Lesson[tuple[int, int]]:
+    """real = multiplier * 2**(shift - 31), with 31 digits for the multiplier [QuantizeMultiplier]"""
+    multiplier, shift = quantize_multiplier(real)
+    fraction, exponent = frexp(real)
+    nearest = round_half_away(fraction * 2**31)
+    yield Step(
+        "multiplier",
+        f"round_half_away({fraction!r} * 2**31)",
+        nearest,
+        f"the real multiplier is {fraction!r} * 2**{exponent}; its first 31 binary digits become an integer",
+    )
+    yield Step("shift", str(exponent), exponent, f"multiplier * 2**({exponent} - 31) stands for it from here on")
+    if (multiplier, shift) != (nearest, exponent):
+        why = "it is too small, and becomes 0" if multiplier == 0 else "it was rounded up to 2**31, and is halved"
+        yield Step("multiplier kept", str(multiplier), multiplier, why)
+        yield Step("shift kept", str(shift), shift)
+    return multiplier, shift
+
+
+def scaled_twice(x: int, multiplier: int, shift: int) -> Lesson[int]:
+    """Two roundings [MultiplyByQuantizedMultiplier, double rounding]."""
+    left, right = max(shift, 0) & 31, max(-shift, 0)
+    if left:
+        shifted = wrap_int32(x << left)
+        yield Step("shifted left", f"wrap_int32({x} << {left})", shifted)
+        x = shifted
+    product = x * multiplier
+    high = (product + 2**30) >> 31
+    yield Step(
+        "times multiplier, / 2**31",
+        f"({x} * {multiplier} + 2**30) >> 31",
+        high,
+        "SaturatingRoundingDoublingHighMul: ties go up",
+        both_ways(product, 31, high),
+    )
+    return (yield from divided_by_power_of_two(high, right)) if right else high
+
+
+def divided_by_power_of_two(x: int, exponent: int, label: str = "") -> Lesson[int]:
+    """One rounding, ties away from zero [RoundingDivideByPOT]."""
+    y = (x + 2**exponent // 2 - (x < 0 and exponent > 0)) >> exponent
+    less = " - 1" if x < 0 and exponent > 0 else ""
+    yield Step(
+        label or f"/ 2**{exponent}",
+        f"({x} + 2**{exponent} // 2{less}) >> {exponent}",
+        y,
+        "RoundingDivideByPOT: ties go away from zero",
+        both_ways(x, exponent, y),
+    )
+    return y
+
+
+def scaled_once_by_16_bits(x: int, multiplier: int, shift: int) -> Lesson[int]:
+    """An accumulator of 64 bits, with 16 bits of the multiplier and one rounding [the int64 overload]."""
+    if multiplier < 0x7FFF0000:
+        reduced = (multiplier + 2**15) >> 16
+        yield Step("multiplier of 16 bits", f"({multiplier} + 2**15) >> 16", reduced)
+    else:
+        reduced = 0x7FFF
+        yield Step("multiplier of 16 bits", "0x7FFF", reduced, "rounded, it would be 2**15, which does not fit")
+    total = 15 - shift
+    before, places = total - 1 & 63, total & 63
+    y = wrap_int32(wrap_int64(x * reduced + 2**before) >> places)
+    yield Step(
+        f"times it, / 2**{total}",
+        f"wrap_int32(wrap_int64({x} * {reduced} + 2**{before}) >> {places})",
+        y,
+        "one rounding: ties go up",
+        both_ways(x * reduced, places, y),
+    )
+    return y
+
+
+def scaled_in_double(x: int, real: float) -> Lesson[int]:
+    """One rounding, of a product of doubles."""
+    product = x * real
+    y = to_int32(round_half_away(product))
+    yield Step(
+        "times real multiplier",
+        f"to_int32(round_half_away({x} * {real!r}))",
+        y,
+        "one rounding, in double: ties go away from zero",
+        (f"decimal {product!r} -> {y}",),
+    )
+    return y
+
+
+SCALINGS: dict[object, Callable[[int, int, int], Lesson[int]]] = {
+    fixedpoint.scale_twice: scaled_twice,
+    fixedpoint.scale_int64: scaled_once_by_16_bits,
+}
+"""How `FixedPoint` is applied, by the kernels' function that does it."""
+
+
+def requantized(acc: int, requantize: Requantize, channel: int, scales: tuple[float, float, float]) -> Lesson[int]:
+    """An accumulator on the scale of the output; `scales` are those of both factors and of the output."""
+    assert isinstance(requantize, FixedPoint | FloatingPoint)
+    real = float(requantize.real[channel if len(requantize.real) > 1 else 0])
+    yield real_multiplier(real, *scales)
+    if isinstance(requantize, FloatingPoint):
+        return (yield from scaled_in_double(acc, real))
+    multiplier, shift = yield from as_fixed_point(real)
+    return (yield from SCALINGS[requantize.scale](acc, multiplier, shift))
+
+
+def finished(scaled: int, zero_point: int, low: int, high: int, why: str = "the limits of the type") -> Lesson[int]:
+    """The zero point is added, and the result limited."""
+    shifted = wrap_int32(scaled + zero_point)
+    formula = f"{scaled} + {zero_point}"
+    yield Step("zero point added", f"wrap_int32({formula})" if shifted != scaled + zero_point else formula, shifted)
+    y = min(max(shifted, low), high)
+    yield Step("limited", f"min(max({shifted}, {low}), {high})", y, why)
+    return y
+
+
+def limits_of(activation: ActivationFunctionType, type: TensorType) -> str:
+    """Why the result is limited, in words."""
+    name = type.name.lower()
+    if activation in (ActivationFunctionType.NONE, ActivationFunctionType.TANH, ActivationFunctionType.SIGN_BIT):
+        return f"what {name} can hold"
+    low, high = FLOAT_RANGES[activation]
+    return f"{activation.name}: {low:g} to {high:g} on the scale of the output, and what {name} can hold"
+
+
+def activated(formula: str, exact: float, activation: ActivationFunctionType) -> tuple[str, float]:
+    """A real result under the fused activation."""
+    low, high = FLOAT_RANGES[activation]
+    if (low, high) == FLOAT_RANGES[ActivationFunctionType.NONE]:
+        return formula, exact
+    return f"min(max({formula}, {low!r}), {high!r})", min(max(exact, low), high)

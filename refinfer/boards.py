@@ -125,6 +125,23 @@ class Board:
         taken = self.figure(figure)
         return tuple(each for each in self.statements if each.figure == figure and each.nbytes != taken)
 
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """The regions as blocks that do not overlap, each by its name and size.
+
+        Of regions that lie within each other the largest counts. Those that touch are one block if the largest block
+        that is known of the board is larger than any of them; elsewhere nobody says that an array may lie across.
+        """
+        found: list[tuple[str, int, int]] = []
+        largest = max((region.nbytes for region in self.regions), default=0)
+        for region in sorted(self.regions, key=lambda region: (region.origin, -region.nbytes)):
+            end = region.origin + region.nbytes
+            name, start, last = found[-1] if found else ("", 0, -1)
+            if region.origin == last and (self.ram_block or 0) > largest:
+                found[-1] = (f"{name} + {region.name}", start, end)
+            elif end > last:
+                found.append((region.name, region.origin, end))
+        return tuple((name, end - start) for name, start, end in found)
+
     def find_firmware(self, name: str) -> Firmware | None:
         """The profile of that id, None for BARE; raises UsageError, which tells the profiles, if there is none."""
         if name == BARE:

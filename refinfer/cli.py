@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
     from refinfer.machine import Machine
     from refinfer.schema.graph import Graph, Node
+    from refinfer.simulator import Refused
     from refinfer.simulator.targets import Target
     from refinfer.terminal.text import Screen
 
@@ -97,23 +98,26 @@ def fit(arguments: Namespace) -> int:
 
 
 def memory(arguments: Namespace) -> int:
-    """`refinfer memory`: NO if TFLM does not run the model, or if its arena is larger than it may be."""
+    """`refinfer memory`: NO if TFLM does not run a model, or if its arena is larger than it may be."""
     from refinfer.boards import parse_size
     from refinfer.simulator import Refused, find_target, simulate
     from refinfer.terminal import memory as words
 
-    target = find_target(arguments.target)
+    check_memory(arguments)
     most = None if arguments.fail_above is None else parse_size(arguments.fail_above)
+    if arguments.arena_in is not None:
+        return memory_in_regions(arguments)
+    target = find_target(arguments.target or DEFAULT_TARGET)
+    if arguments.two_arenas:
+        target = target.in_two_arenas()
+    if arguments.together:
+        return memory_together(arguments, target, most)
     before = account_before(arguments, target)
-    graph = load(arguments.newer or arguments.model)
+    graph = load(arguments.models[-1])
     try:
         report = simulate(graph, target)
     except Refused as refusal:
-        if arguments.json:
-            write_json(words.refused_to_dict(graph, target, refusal))
-        else:
-            write(words.refused_lines(graph, target, refusal, screen()))
-        return NO
+        return tell_refusal(graph, target, refusal, arguments.json)
     if before is not None:
         write_growth(before, report.to_dict(), arguments.json)
     elif arguments.json:
@@ -122,10 +126,103 @@ def memory(arguments: Namespace) -> int:
         write_csv(words.memory_csv(report, arguments.csv))
     else:
         write(words.memory_lines(report, arguments.all, screen()))
-    if most is not None and report.arena.minimum > most:
-        complain(f"{graph.name}: the arena takes {report.arena.minimum:,} bytes; it may take {most:,} (--fail-above)")
+    if too_large(graph.name, report.arena.minimum, most):
         return NO
     return YES if report.refusal is None else NO
+
+
+def check_memory(arguments: Namespace) -> None:
+    """What goes together."""
+    answers = {
+        "--together": arguments.together,
+        "--arena-in": arguments.arena_in is not None,
+        "--baseline": arguments.baseline is not None,
+        "--csv": arguments.csv is not None,
+    }
+    asked = [option for option, given in answers.items() if given]
+    if len(asked) > 1 and (arguments.together or arguments.arena_in is not None):
+        raise UsageError(f"{' and '.join(asked)} have an answer each; ask for one at a time")
+    if arguments.arena_in is not None and (arguments.two_arenas or arguments.fail_above is not None):
+        raise UsageError("--arena-in tells of one arena and of two, and says no by itself if none fits")
+    if arguments.arena_in is not None and len(arguments.models) > 1:
+        raise UsageError("--arena-in takes one model")
+    if len(arguments.models) > 2 and not arguments.together:
+        raise UsageError("of two models it tells what grew; what several take in one arena, --together tells")
+
+
+def memory_together(arguments: Namespace, target: Target, most: int | None) -> int:
+    """`refinfer memory --together`: several models in one arena."""
+    from refinfer.simulator import Refused
+    from refinfer.simulator.together import simulate_together
+    from refinfer.terminal.together import together_lines
+
+    graphs = [load(path) for path in arguments.models]
+    try:
+        together = simulate_together(graphs, target)
+    except Refused as refusal:
+        refused = next(graph for graph in graphs if graph is refusal.graph)
+        return tell_refusal(refused, target, refusal, arguments.json)
+    write_json(together.to_dict()) if arguments.json else write(together_lines(together, screen()))
+    if too_large(f"these {len(graphs)} models", together.arena.minimum, most):
+        return NO
+    return YES if all(tenant.refusal is None for tenant in together.tenants) else NO
+
+
+def memory_in_regions(arguments: Namespace) -> int:
+    """`refinfer memory --arena-in`: NO if the model does not fit the regions as TFLM is."""
+    from refinfer.simulator import Refused, find_target
+    from refinfer.simulator.regions import place_in_regions
+    from refinfer.terminal.regions import placement_lines
+
+    regions, builds = regions_of(arguments.arena_in)
+    target = find_target(arguments.target or builds[0])
+    graph = load(arguments.models[0])
+    try:
+        placement = place_in_regions(graph, regions, target)
+    except Refused as refusal:
+        return tell_refusal(graph, target, refusal, arguments.json)
+    if arguments.json:
+        write_json(placement.to_dict())
+    else:
+        write(placement_lines(placement, arguments.all, screen()))
+    return YES if placement.fits else NO
+
+
+def regions_of(text: str) -> tuple[dict[str, int], Sequence[str]]:
+    """The regions that `sram=192K,dtcm=64K` or the id of a board stands for, and the builds of TFLM there."""
+    from refinfer.boards import find_board, parse_size
+
+    if "=" not in text:
+        board = find_board(text)
+        if not board.blocks():
+            raise UsageError(f"nobody says which regions {board.name} has; name them: --arena-in sram=192K,dtcm=64K")
+        return dict(board.blocks()), board.targets
+    regions: dict[str, int] = {}
+    for region in text.split(","):
+        name, equals, size = region.partition("=")
+        if not (name and equals) or name in regions:
+            raise UsageError(f"{region!r} is not a region of its own; write --arena-in sram=192K,dtcm=64K")
+        regions[name] = parse_size(size)
+    return regions, (DEFAULT_TARGET,)
+
+
+def too_large(what: str, minimum: int, most: int | None) -> bool:
+    """Whether the arena is larger than --fail-above allows; then it is said."""
+    if most is None or minimum <= most:
+        return False
+    complain(f"{what}: the arena takes {minimum:,} bytes; it may take {most:,} (--fail-above)")
+    return True
+
+
+def tell_refusal(graph: Graph, target: Target, refusal: Refused, as_json: bool) -> int:
+    """TFLM does not load the model."""
+    from refinfer.terminal import memory as words
+
+    if as_json:
+        write_json(words.refused_to_dict(graph, target, refusal))
+    else:
+        write(words.refused_lines(graph, target, refusal, screen()))
+    return NO
 
 
 def account_before(arguments: Namespace, target: Target) -> Account | None:
@@ -133,18 +230,19 @@ def account_before(arguments: Namespace, target: Target) -> Account | None:
     from refinfer.growth import read_account
     from refinfer.simulator import Refused, simulate
 
-    if arguments.newer is None and arguments.baseline is None:
+    older = arguments.models[0] if len(arguments.models) > 1 else None
+    if older is None and arguments.baseline is None:
         return None
-    if arguments.newer is not None and arguments.baseline is not None:
+    if older is not None and arguments.baseline is not None:
         raise UsageError("compare with what? an older MODEL or a --baseline, and only one of them")
     if arguments.csv:
         raise UsageError("--csv prints the lists of one account; a comparison has --json")
-    if arguments.baseline is not None:
+    if older is None:
         return read_account(arguments.baseline)
     try:
-        return simulate(load(arguments.model), target).to_dict()
+        return simulate(load(older), target).to_dict()
     except Refused as refusal:
-        raise UsageError(f"{arguments.model}: there is nothing to compare with, TFLM refuses it: {refusal}") from None
+        raise UsageError(f"{older}: there is nothing to compare with, TFLM refuses it: {refusal}") from None
 
 
 def write_growth(before: Account, after: Account, as_json: bool) -> None:
@@ -463,11 +561,17 @@ COMMANDS = {
         memory,
         "where does every byte of the arena go?",
         [
-            MODEL,
-            _option("newer", metavar="NEWER", nargs="?", help="a newer version of it: tell what grew"),
+            _option(
+                "models", metavar="MODEL", nargs="+", help="a .tflite file; of two, what grew from one to the other"
+            ),
+            _switch("--together", "all of them in one arena, loaded in this order"),
+            _switch("--two-arenas", "what is persistent in an arena of its own"),
+            _option("--arena-in", metavar="REGIONS", help="where it fits: the id of a board, or sram=192K,dtcm=64K"),
             _option("--baseline", metavar="FILE", help="tell what grew since --json wrote this file"),
             _option("--fail-above", metavar="SIZE", help="exit with 1 if the arena is larger: 120K"),
-            _option("--target", metavar="NAME", default=DEFAULT_TARGET, help="a build of TFLM (default: %(default)s)"),
+            _option(
+                "--target", metavar="NAME", help=f"a build of TFLM (default: {DEFAULT_TARGET}, or the board's first)"
+            ),
             ALL,
             JSON,
             _option("--csv", choices=("allocations", "buffers", "steps"), help="print one of the lists as CSV"),

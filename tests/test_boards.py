@@ -297,3 +297,23 @@ def test_a_file_that_is_missing_or_not_text_is_told(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not a TOML file"):
         board_from_toml(binary)
+
+
+def test_blocks_are_the_regions_without_those_that_overlap() -> None:
+    assert dict(find_board("nucleo_h743zi").blocks()) == {
+        "DTCM": 128 * 1024,
+        "AXI SRAM": 512 * 1024,
+        "RAM_D2": 288 * 1024,  # one linker script's name for SRAM1 to SRAM3 of the device tree
+        "SRAM4": 64 * 1024,
+    }
+
+
+def test_regions_that_touch_are_one_block_only_if_an_array_may_lie_across() -> None:
+    assert find_board("stm32f746_disco").blocks() == (("DTCM + RAM", 320 * 1024),)
+    assert find_board("frdm_k64f").blocks() == (("SRAM_L", 64 * 1024), ("SRAM_U", 192 * 1024))
+
+
+def test_no_block_of_a_board_is_larger_than_its_largest() -> None:
+    for board in all_boards():
+        assert len(dict(board.blocks())) == len(board.blocks())
+        assert max((nbytes for _, nbytes in board.blocks()), default=0) <= (board.ram_block or 0)

@@ -231,6 +231,65 @@ def test_csv_holds_the_same_as_json(which: str, capsys: Captured) -> None:
     assert rows == [{key: "" if value is None else str(value) for key, value in row.items()} for row in expected]
 
 
+def test_two_arenas_are_told_each_and_together(capsys: Captured) -> None:
+    arenas = refinfer.simulate(STREAM, TARGETS["cortex-m4"].in_two_arenas()).two_arenas
+    assert arenas is not None
+    out = answer(capsys, "memory", STREAM, "--two-arenas")
+    first, other = arenas.persistent.minimum, arenas.non_persistent.minimum
+    assert f"takes two arenas of {first + other:,} bytes" in out
+    assert re.search(rf"^    persistent +{first:,}  ", out, re.MULTILINE)
+    assert re.search(rf"^    the other +{other:,}  ", out, re.MULTILINE)
+
+
+def test_models_together_are_told_one_by_one_and_in_all(capsys: Captured) -> None:
+    together = refinfer.simulate_together([DENSE, STREAM])
+    out = answer(capsys, "memory", DENSE, STREAM, "--together")
+    assert out.startswith(f"2 models on cortex-m4, loaded in this order, take an arena of {together.arena.minimum:,} ")
+    for tenant in together.tenants:
+        numbers = (tenant.alone.minimum, tenant.head, tenant.tail, tenant.used)
+        assert re.search(" +".join(f"{number:,}" for number in numbers), out)
+    assert "The most is needed while digits_stream_int8.tflite is loaded." in out
+    better = f"digits_stream_int8.tflite, digits_dense_float.tflite takes {together.smallest:,} bytes"
+    assert f"The order {better}" in " ".join(out.split())
+    assert "No other order takes less." in answer(capsys, "memory", STREAM, DENSE, "--together")
+
+
+def test_models_together_may_take_too_much(capsys: Captured) -> None:
+    needed = refinfer.simulate_together([CONV, STREAM]).arena.minimum
+    assert main(["memory", CONV, STREAM, "--together", "--fail-above", str(needed)]) == 0
+    assert main(["memory", CONV, STREAM, "--together", "--fail-above", str(needed - 1)]) == 1
+    assert capsys.readouterr().err.startswith(f"refinfer: these 2 models: the arena takes {needed:,} bytes; ")
+
+
+def test_of_models_together_the_refused_one_is_named(capsys: Captured) -> None:
+    out = answer(capsys, "memory", CONV, HYBRID, "--together")
+    assert out.startswith("digits_conv_dynamic.tflite does not run on TFLM (cortex-m4): operator 3 (CONV_2D)")
+    assert main(["memory", CONV, HYBRID, "--together"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("regions", "code", "answers"),
+    [
+        ("sram=20K,dtcm=4K", 0, ["fits sram in one arena"]),
+        ("sram=6144,dtcm=4K", 0, ["fits in two arenas: the persistent one in dtcm, the other in sram"]),
+        ("sram=7000,dtcm=2100", 1, ["fits none of these regions", "An estimate: ", "these would have to move, 2,048"]),
+        ("sram=6K", 1, ["There is only one region.", "No planner could do it"]),
+        ("sram=8100,dtcm=600,ccm=600", 1, ["No arrangement was found"]),
+        ("nucleo_h743zi", 0, ["fits AXI SRAM in one arena", "(--all shows all)"]),
+    ],
+)
+def test_regions_of_memory_get_an_answer(regions: str, code: int, answers: list[str], capsys: Captured) -> None:
+    assert main(["memory", CONV, "--arena-in", regions]) == code
+    out = " ".join(capsys.readouterr().out.split())
+    assert [each for each in answers if each not in out] == []
+
+
+def test_a_board_brings_its_build_of_tflm(capsys: Captured) -> None:
+    assert document(capsys, "memory", CONV, "--arena-in", "nucleo_g0b1re")["target"]["name"] == "cortex-m0"
+    asked = document(capsys, "memory", CONV, "--arena-in", "nucleo_g0b1re", "--target", "cortex-m0+cmsis-nn")
+    assert asked["target"]["name"] == "cortex-m0+cmsis-nn"
+
+
 def test_memory_of_a_refused_model_is_a_sentence_and_exit_code_1(capsys: Captured) -> None:
     assert main(["memory", HYBRID]) == 1
     out = capsys.readouterr().out
@@ -436,6 +495,17 @@ MISTAKES = [
     ["memory", "."],
     ["memory", CONV, "--target", "z80"],
     ["memory", CONV, "--csv", "everything"],
+    ["memory", CONV, STREAM, LSTM],
+    ["memory", CONV, STREAM, "--arena-in", "sram=20K"],
+    ["memory", CONV, "--arena-in", "sram"],
+    ["memory", CONV, "--arena-in", "sram=20K,sram=10K"],
+    ["memory", CONV, "--arena-in", "sram=20K,=10K"],
+    ["memory", CONV, "--arena-in", "esp32"],
+    ["memory", CONV, "--arena-in", "sram=20K", "--two-arenas"],
+    ["memory", CONV, "--arena-in", "sram=20K", "--fail-above", "20K"],
+    ["memory", CONV, "--together", "--arena-in", "sram=20K"],
+    ["memory", CONV, STREAM, "--together", "--csv", "steps"],
+    ["memory", CONV, "--two-arenas", "--target", "x86-64-wheel"],
     ["inspect", PICTURE],
     ["run", EMPTY],
     ["run", CONV, "--dialect", "english"],
@@ -653,7 +723,19 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
 @pytest.mark.parametrize(
     ("command", "runs", "names"),
     [
-        ("memory", [[CONV], [STREAM], [HYBRID], [CONV, STREAM]], {"categories"}),
+        (
+            "memory",
+            [
+                [CONV],
+                [STREAM, "--two-arenas"],
+                [HYBRID],
+                [CONV, STREAM],
+                [CONV, STREAM, "--together"],
+                [CONV, "--arena-in", "sram=20K,dtcm=4K"],
+                [CONV, "--arena-in", "sram=7000,dtcm=2100"],
+            ],
+            {"categories"},
+        ),
         (
             "fit",
             [

@@ -142,7 +142,7 @@ class Report:
             "two_arenas": self.two_arenas and self.two_arenas.to_dict(),
             "categories": {name: asdict(category) for name, category in self.categories.items()},
             "allocations": [to_plain(allocation) for allocation in self.allocations],
-            "buffers": [_buffer_to_dict(buffer) for buffer in self.buffers],
+            "buffers": [buffer_to_dict(buffer) for buffer in self.buffers],
             "steps": [to_plain(step) for step in self.steps],
             "peak": to_plain(self.peak) if self.peak else None,
             "lower_bound": self.lower_bound,
@@ -193,7 +193,8 @@ def refusal_to_dict(refusal: Refused) -> dict[str, Any]:
     }
 
 
-def _buffer_to_dict(planned: PlannedBuffer) -> dict[str, Any]:
+def buffer_to_dict(planned: PlannedBuffer) -> dict[str, Any]:
+    """A planned buffer as JSON-ready values."""
     tensor, node, buffer = planned.tensor, planned.node, planned.buffer
     return {
         "what": planned.what,

@@ -78,6 +78,10 @@ class Target:
         defines = self.defines - others | self.releases[release]
         return replace(self, name=f"{self.name}@{release}", defines=defines)
 
+    def in_two_arenas(self) -> Target:
+        """The same with what is persistent in an arena of its own."""
+        return replace(self, arenas=2)
+
     def with_tflm(self, date: str) -> Target:
         """The same with a TFLM of that date, "2023-01" or "2023-01-14"; raises UsageError where that is not known."""
         if not re.fullmatch(r"\d{4}-\d\d(-\d\d)?", date):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from refinfer.kernels.layout import round_up
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
-from refinfer.simulator.allocate import allocate_model, construction, refused_by_invoke
+from refinfer.simulator.allocate import Allocated, allocate_model, construction, refused_by_invoke
 from refinfer.simulator.arena import Extent, Move, Section, extent
 from refinfer.simulator.planner import ALIGNMENT
 from refinfer.simulator.refused import Refused
@@ -89,7 +89,7 @@ def simulate_together(models: Sequence[Source | Graph], target: str | Target = "
         raise ValueError("there are no models to load")
     target = target if isinstance(target, Target) else find_target(target)
     graphs = [model if isinstance(model, Graph) else read_model(model) for model in models]
-    allocated = [allocate_model(graph, target) for graph in graphs]
+    allocated = [_allocate(graph, target) for graph in graphs]
     made, loads = tuple(construction(target)), [each.moves for each in allocated]
     after = [totals([*made, *in_turn(loads[: count + 1])], target) for count in range(len(loads))]
     arena, two_arenas = after[-1]
@@ -116,6 +116,14 @@ def simulate_together(models: Sequence[Source | Graph], target: str | Target = "
         smallest=smallest,
         smallest_order=order,
     )
+
+
+def _allocate(graph: Graph, target: Target) -> Allocated:
+    try:
+        return allocate_model(graph, target)
+    except Refused as refusal:
+        refusal.graph = graph
+        raise
 
 
 def in_turn(loads: Iterable[Moves]) -> Iterator[Move]:

@@ -15,6 +15,7 @@ from refinfer.simulator.report import (
     Arena,
     Report,
     Step,
+    TwoArenas,
     model_to_dict,
     refusal_to_dict,
     target_to_dict,
@@ -63,7 +64,7 @@ def memory_lines(report: Report, everything: bool, screen: Screen) -> Iterator[s
 def totals(report: Report, screen: Screen) -> Iterator[str]:
     """What the arena comes to."""
     name, nbytes = model_name(report.graph), report.arena.minimum
-    headline = f"{name} on {report.target.name} takes an arena of {both(nbytes)}"
+    headline = f"{name} on {report.target.name} takes {arena_in_words(report.target, nbytes)}"
     yield from painted(headline, screen, BOLD)
     if report.refusal is not None:
         text = f"TFLM loads it, but Invoke fails: {printable(str(report.refusal))}"
@@ -72,7 +73,7 @@ def totals(report: Report, screen: Screen) -> Iterator[str]:
     arena = report.arena
     yield from entries(
         [
-            *needed_and_used(arena),
+            *needed_and_used(arena, report.two_arenas),
             ("  head", f"{arena.head:,}", "the planned buffers: activations and scratch"),
             ("  tail", f"{arena.tail:,}", "what is kept for good"),
             ("lower bound", f"{report.lower_bound:,}", "of the head: the most buffer bytes that are alive at once"),
@@ -81,14 +82,27 @@ def totals(report: Report, screen: Screen) -> Iterator[str]:
     )
 
 
-def needed_and_used(arena: Arena) -> list[tuple[str, str, str]]:
-    """The smallest arena and what the program then reports, and why they differ."""
+def arena_in_words(target: Target, nbytes: int) -> str:
+    """What is taken there."""
+    return f"an arena of {both(nbytes)}" if target.arenas == 1 else f"two arenas of {both(nbytes)} together"
+
+
+def needed_and_used(arena: Arena, two: TwoArenas | None = None) -> list[tuple[str, str, str]]:
+    """The smallest arena, or two, and what the program then reports, and why they differ."""
     used = "what arena_used_bytes() returns: head + tail"
     if arena.moment != "end":
         used += f"; {arena.minimum - arena.used:,} less, since that step gives its memory back"
     elif arena.minimum != arena.used:
         used += "; what alignment takes at the end of an arena depends on its size"
-    rows = [("needed", f"{arena.minimum:,}", f"the smallest arena that works: room for {arena.bound_by}")]
+    if two is None:
+        rows = [("needed", f"{arena.minimum:,}", f"the smallest arena that works: room for {arena.bound_by}")]
+    else:
+        room = f"the smallest that works for all else: room for {two.non_persistent.bound_by}"
+        rows = [
+            ("needed", f"{arena.minimum:,}", "both arenas"),
+            ("  persistent", f"{two.persistent.minimum:,}", "the smallest that works for the tail, in whole sixteens"),
+            ("  the other", f"{two.non_persistent.minimum:,}", room),
+        ]
     if arena.merely_passes < arena.minimum:
         remark = "TFLM's own checks pass from here on, but it overwrites memory in use"
         rows.append(("unsafe", f"{arena.merely_passes:,}", remark))

@@ -120,7 +120,7 @@ def test_a_user_describes_a_build_of_ones_own(tmp_path: Path) -> None:
 def test_the_example_of_the_page_is_a_target(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```toml\n(.+?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     target = target_from_toml(written(tmp_path, example))
-    assert (target.name, target.variables_elsewhere) == ("our firmware", True)
+    assert (target.name, target.variables_elsewhere, target.arenas) == ("our firmware", True, 2)
 
 
 def test_the_page_has_every_target_change_and_release() -> None:
@@ -160,6 +160,8 @@ def test_a_file_is_found_as_a_name_is(tmp_path: Path) -> None:
         ("base = 'cortex-m4'\nstructs = { A = [4] }", "structs.A"),
         ("base = 'cortex-m4'\nstructs = { A = [4, 3] }", "the alignment a power of two"),
         ("base = 'cortex-m4'\ntflm = '2019-01'", "the oldest is of 2023-01"),
+        ("base = 'cortex-m4'\narenas = 3", "arenas: 3; it is 1, or 2: one for what is persistent"),
+        ("base = 'cortex-m4'\narenas = 2\nrecording = true", "TFLM's recording allocator has a single arena"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused_with_its_place(tmp_path: Path, line: str, complaint: str) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
     from refinfer.kernels.numerics import Requantize
 
-BLOCK_ELEMENTS = 2**16
+BLOCK_ELEMENTS = 2**17
 """About as many numbers are worked on at a time, so that they stay in a cache: outputs are made some rows at a time."""
 
 Finish = Callable[["Array"], "Array"]

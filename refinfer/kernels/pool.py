@@ -30,6 +30,7 @@ from refinfer.kernels.lazy import np
 from refinfer.kernels.library_window import Window
 from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, image_by_image, size_of, worst
 from refinfer.kernels.quantization import activate, activation_range, require_activation_range, require_zero_point
+from refinfer.kernels.sliding import under_windows
 from refinfer.kernels.window import Windows, output_size, windows
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
@@ -165,7 +166,7 @@ def average(x: Array, rows: Windows, columns: Windows) -> Array:
     count = cells_inside(rows, columns)
     if x.dtype.kind == "f":
         return summed(x, rows, columns) / count.astype(x.dtype)
-    total = summed(x.astype(np.int32), rows, columns).astype(np.int64)
+    total = np.einsum("byxijc->byxc", under_windows(x.astype(np.int32), (rows, columns)))
     return (np.sign(total) * ((np.abs(total) + count // 2) // count)).astype(x.dtype)
 
 
@@ -174,7 +175,7 @@ def maximum(x: Array, rows: Windows, columns: Windows) -> Array:
     least = np.finfo(x.dtype).min if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     y = np.full((x.shape[0], rows.number, columns.number, x.shape[3]), least, x.dtype)
     for where, cells in taps(x, rows, columns):
-        y[where] = np.where(y[where] < cells, cells, y[where])
+        y[where] = np.where(y[where] < cells, cells, y[where]) if x.dtype.kind == "f" else np.maximum(y[where], cells)
     return y
 
 
@@ -193,7 +194,14 @@ def summed(x: Array, rows: Windows, columns: Windows) -> Array:
 
 def cells_inside(rows: Windows, columns: Windows) -> Array:
     """How many cells of each window lie inside the image, whatever the channel."""
-    return summed(np.ones((1, rows.size, columns.size, 1), np.int64), rows, columns)
+    down, across = (axis_cells_inside(axis) for axis in (rows, columns))
+    return np.outer(down, across)[:, :, None]
+
+
+def axis_cells_inside(axis: Windows) -> Array:
+    """The same along an axis."""
+    first = np.arange(axis.number) * axis.stride - axis.before
+    return np.minimum(first + axis.length, axis.size) - np.maximum(first, 0)
 
 
 def taps(x: Array, rows: Windows, columns: Windows) -> Iterator[tuple[tuple[slice, ...], Array]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from refinfer.kernels.doubles import Range, requantizer
-from refinfer.kernels.fixedpoint import clamp, wrap_int32
+from refinfer.kernels.fixedpoint import clamp, scale_int64, wrap_int32
 from refinfer.kernels.numerics import (
     FixedPoint,
     Requantize,
@@ -31,9 +31,10 @@ channels = st.lists(st.tuples(reals, sizes, biases), min_size=1, max_size=5)
 
 
 def in_integers(requantize: Requantize, bias: Array, y: Range, sums: Array) -> Array:
-    """As C does it: the accumulator wraps around."""
-    acc = wrap_int32(sums.astype(np.int64) + bias)
-    return clamp(wrap_int32(requantize(acc) + y.offset), y.low, y.high, y.dtype)
+    """As C does it: an accumulator of 32 bits wraps around."""
+    acc = sums.astype(np.int64) + bias
+    is_wide = isinstance(requantize, FixedPoint) and requantize.scale is scale_int64
+    return clamp(wrap_int32(requantize(acc if is_wide else wrap_int32(acc)) + y.offset), y.low, y.high, y.dtype)
 
 
 def sums_up_to(most: Array, bias: Array, requantize: Requantize, random: np.random.Generator) -> Array:

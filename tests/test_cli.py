@@ -135,6 +135,8 @@ def test_a_broken_file_does_not_keep_the_others_from_being_judged(tmp_path: Path
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(Path(CONV).read_bytes()[:500])
     assert main(["fit", str(broken), CONV, "--board", "nano33ble"]) == 2
+    assert re.findall(r"^(!|yes) ", capsys.readouterr().out, re.MULTILINE) == ["!", "yes"]
+    assert main(["fit", str(broken), CONV, "--all-boards"]) == 2
     out, err = capsys.readouterr()
     assert out.startswith("digits_conv_int8.tflite fits")
     assert err.startswith(f"refinfer: {broken}: ")
@@ -252,6 +254,7 @@ def test_models_together_are_told_one_by_one_and_in_all(capsys: Captured) -> Non
     better = f"digits_stream_int8.tflite, digits_dense_float.tflite takes {together.smallest:,} bytes"
     assert f"The order {better}" in " ".join(out.split())
     assert "No other order takes less." in answer(capsys, "memory", STREAM, DENSE, "--together")
+    assert "perhaps for what alignment takes." in answer(capsys, "memory", *[DENSE] * 7, "--together")
 
 
 def test_models_together_may_take_too_much(capsys: Captured) -> None:
@@ -767,5 +770,5 @@ def test_the_fields_of_each_json_document_are_those_that_are_documented(
     assert never_seen <= NEVER_SEEN_HERE
 
 
-NEVER_SEEN_HERE = {"subgraphs[].tensors[].shape_signature[]"}
+NEVER_SEEN_HERE = {"subgraphs[].tensors[].shape_signature[]", "errors[].model", "errors[].error"}
 """Fields that are documented, but that no model or board of ours has anything in."""

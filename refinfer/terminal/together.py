@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from refinfer.simulator.together import Tenant, Together
+from refinfer.simulator.together import MOST_IN_ANY_ORDER, Tenant, Together
 from refinfer.terminal.memory import arena_in_words, needed_and_used
 from refinfer.terminal.names import model_name
 from refinfer.terminal.text import (
@@ -69,4 +69,5 @@ def _remarks(together: Together, screen: Screen) -> Iterator[str]:
             f"The order {order} takes {together.smallest:,} bytes, {needed - together.smallest:,} less.", screen
         )
     else:
-        yield "No other order takes less."
+        unproved = "" if len(names) <= MOST_IN_ANY_ORDER else ", but perhaps for what alignment takes"
+        yield f"No other order takes less{unproved}."

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from refinfer.compare import Comparison, diff
     from refinfer.interpreter import Interpreter
     from refinfer.kernels.compiled.tiers import warmup
+    from refinfer.scan import FileVerdict, fit_many
     from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
     from refinfer.simulator import Refused, Report, Target, simulate
     from refinfer.simulator.regions import Placement, place_in_regions
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Board",
     "Comparison",
+    "FileVerdict",
     "FormatError",
     "Graph",
     "GraphError",
@@ -49,6 +51,7 @@ __all__ = [
     "diff",
     "find_board",
     "fit",
+    "fit_many",
     "place_in_regions",
     "read_model",
     "simulate",
@@ -61,6 +64,7 @@ _HOMES = {
     "refinfer.compare": ("Comparison", "diff"),
     "refinfer.interpreter": ("Interpreter",),
     "refinfer.kernels.compiled.tiers": ("warmup",),
+    "refinfer.scan": ("FileVerdict", "fit_many"),
     "refinfer.verdict": ("Verdict", "fit"),
     "refinfer.schema": (
         "FormatError",

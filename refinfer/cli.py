@@ -10,7 +10,6 @@ import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refinfer import __version__
@@ -34,7 +33,6 @@ NEEDED_TO_COMPUTE = {"numpy"}  # what `fit` does without
 DEFAULT_TARGET = "cortex-m4"
 TARGETS_OF_ANY_BOARD = (DEFAULT_TARGET, "cortex-m4+cmsis-nn")  # of which only sizes are known
 SCHEMA = 1  # of the JSON forms; docs/json.md
-SUFFIX = ".tflite"
 
 EPILOG = """\
 exit codes:
@@ -70,12 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def fit(arguments: Namespace) -> int:
     """`refinfer fit`: YES if every model fits the board, or with --all-boards every model some board."""
+    from refinfer.scan import files_of
     from refinfer.terminal import fit as words
     from refinfer.verdict import fit as fit_one
     from refinfer.verdict import fit_all, smallest_boards
 
     board = chosen_board(arguments)
-    graphs, broken = load_all(arguments.models)
+    paths = files_of(arguments.models)
+    if board is not None and len(paths) > 1:
+        return fit_many(paths, board, arguments)
+    graphs, broken = load_all(paths)
     verdicts = [
         fit_all(graph)
         if board is None
@@ -88,13 +90,34 @@ def fit(arguments: Namespace) -> int:
         pass
     elif board is None:
         write(words.all_boards_lines(verdicts, screen()))
-    elif len(graphs) == 1:
-        write(words.fit_lines(verdicts[0][0], smallest_boards(graphs[0]), screen()))
     else:
-        write(words.models_lines([verdict for (verdict,) in verdicts], screen()))
+        write(words.fit_lines(verdicts[0][0], smallest_boards(graphs[0]), screen()))
     if broken:
         return ERROR
     return YES if all(any(verdict.fits for verdict in each) for each in verdicts) else NO
+
+
+def fit_many(paths: Sequence[str], board: Board, arguments: Namespace) -> int:
+    """`refinfer fit` of several models on one board: ERROR if one could not be read, else NO if one does not fit."""
+    from refinfer import scan
+    from refinfer.terminal import scan as words
+    from refinfer.terminal.progress import Progress
+    from refinfer.terminal.text import plural, printable
+
+    found = []
+    with Progress(sys.stderr, len(paths)) as progress:
+        for each in scan.fit_many(paths, board, target=arguments.target, firmware=arguments.firmware):
+            progress.step(printable(os.path.basename(each.path)))
+            found.append(each)
+    found = words.in_order(found, arguments.sort)
+    if arguments.json:
+        write_json(words.scan_to_dict(found, SCHEMA))
+    else:
+        write(words.scan_lines(found, board, screen()))
+    if unreadable := sum(each.verdict is None for each in found):
+        complain(f"{plural(unreadable, 'file')} of {len(found):,} could not be read")
+        return ERROR
+    return YES if all(each.fits for each in found) else NO
 
 
 def memory(arguments: Namespace) -> int:
@@ -403,27 +426,16 @@ def load(path: str) -> Graph:
         raise type(error)(message if message.startswith(path) else f"{path}: {message}") from None
 
 
-def load_all(names: Iterable[str]) -> tuple[list[Graph], bool]:
-    """The models that are named, and whether some could not be read; what was wrong with those is told at once."""
+def load_all(paths: Iterable[str]) -> tuple[list[Graph], bool]:
+    """The models at these paths, and whether some could not be read; what was wrong with those is told at once."""
     graphs, broken = [], False
-    for path in chain.from_iterable(map(models_at, names)):
+    for path in paths:
         try:
             graphs.append(load(path))
         except RefinferError as error:
             complain(error)
             broken = True
     return graphs, broken
-
-
-def models_at(name: str) -> list[str]:
-    """The file of that name, or all models in the folder of that name and the folders in it."""
-    if not os.path.isdir(name):
-        return [name]
-    walk = os.walk(name)
-    found = sorted(os.path.join(folder, file) for folder, _, files in walk for file in files if file.endswith(SUFFIX))
-    if not found:
-        raise UsageError(f"{name}: no {SUFFIX} file in this folder")
-    return found
 
 
 def chosen_board(arguments: Namespace) -> Board | None:
@@ -553,6 +565,13 @@ COMMANDS = {
             _option("--flash", metavar="SIZE", help="... and whose flash is this"),
             _switch("--all-boards", "every board that we know"),
             _option("--firmware", metavar="PROFILE", help="beside this firmware, as 'refinfer boards ID' names it"),
+            _option(
+                "--sort",
+                metavar="BY",
+                choices=("path", "outcome", "arena", "flash", "margin"),
+                default="path",
+                help="the order of several models: path (default), outcome, arena, flash, margin",
+            ),
             _option("--target", metavar="NAME", help="your build of TFLM; else the worst that a board may have"),
             JSON,
         ],

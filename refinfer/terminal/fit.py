@@ -11,7 +11,6 @@ from refinfer.terminal.text import (
     DIM,
     END,
     GREEN,
-    MIDDLE,
     RED,
     YELLOW,
     Column,
@@ -218,35 +217,6 @@ def smallest(verdict: Verdict, found: Sequence[Verdict], screen: Screen) -> Iter
     ]
     columns = [Column(""), Column("", cut=END), Column("", right=True), Column("", right=True)]
     yield from table(columns, rows, screen, indent="    ", titles=False)
-
-
-def models_lines(verdicts: Sequence[Verdict], screen: Screen) -> Iterator[str]:
-    """Several models on one board: a line each, then those that are refused and why."""
-    fitting = sum(verdict.fits for verdict in verdicts)
-    board = printable(verdicts[0].board.name)
-    yield from painted(f"{fitting} of {plural(len(verdicts), 'model')} fit {board}", screen, BOLD)
-    yield ""
-    rows = [
-        (
-            MARKS[verdict.outcome],
-            model_name(verdict.graph),
-            _count(verdict.arena_size),
-            _share(verdict.ram_needed, verdict.ram_available),
-            _count(verdict.flash_needed),
-            _share(verdict.flash_needed, verdict.flash_available),
-            verdict.target or "",
-        )
-        for verdict in verdicts
-    ]
-    numbers = [Column(title, right=True) for title in ("arena", "of RAM", "flash", "of flash")]
-    columns = [Column("fits"), Column("model", cut=MIDDLE), *numbers, Column("target")]
-    yield from _coloured(columns, rows, verdicts, screen)
-    refused = [verdict for verdict in verdicts if verdict.outcome == REFUSED]
-    if refused:
-        yield ""
-        yield "Refused:"
-    for verdict in refused:
-        yield from wrapped(f"{model_name(verdict.graph)}: {printable(verdict.reason)}", screen, "    ", first="  ")
 
 
 def all_boards_lines(verdicts: Sequence[Sequence[Verdict]], screen: Screen) -> Iterator[str]:

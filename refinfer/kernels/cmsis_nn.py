@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from refinfer.kernels import (
     add,
     batch_matmul,
+    binary,
+    cmsis_nn_overlap,
     cmsis_nn_sizes,
     conv,
     fully_connected,
     lstm,
+    mul,
+    pad,
     pool,
     softmax,
     svdf,
@@ -30,7 +34,18 @@ from refinfer.kernels.common import (
     require_type,
     writable_dims,
 )
-from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, Step, op_data, require, temps
+from refinfer.kernels.kernel import (
+    Kernel,
+    Persistent,
+    Request,
+    Rule,
+    Scratch,
+    Step,
+    no_overlap,
+    op_data,
+    require,
+    temps,
+)
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, Struct, When, struct
 from refinfer.kernels.library_window import over, window
 from refinfer.kernels.quantization import require_zero_point
@@ -320,34 +335,63 @@ def init(data: Struct, file: str) -> Step:
     return op_data(data, f"cmsis_nn/{file}: Init")
 
 
-def instead_of(reference: Kernel, init: Step, prepare: Step | None = None) -> Kernel:
-    """The reference kernel with another Init, and another Prepare if one is given."""
-    return Kernel(init, prepare or reference.prepare, reference.invoke, reference.parameters, reference.subgraphs)
+def instead_of(
+    reference: Kernel, init: Step | None = None, prepare: Step | None = None, overlap: Rule = no_overlap
+) -> Kernel:
+    """The reference kernel with another Init or Prepare if they are given, and its own order of accesses."""
+    return Kernel(
+        init or reference.init,
+        prepare or reference.prepare,
+        reference.invoke,
+        reference.parameters,
+        reference.subgraphs,
+        overlap,
+    )
 
 
 CMSIS_NN: dict[BuiltinOperator, Kernel] = {
-    BuiltinOperator.ADD: instead_of(add.ADD, init(add.OP_DATA_ADD, "add.cc")),
+    BuiltinOperator.ADD: instead_of(add.ADD, init(add.OP_DATA_ADD, "add.cc"), overlap=cmsis_nn_overlap.of_elementwise),
     BuiltinOperator.AVERAGE_POOL_2D: instead_of(
-        pool.AVERAGE_POOL_2D, init(OP_DATA_POOLING, "pooling.cc"), prepare_average_pool
+        pool.AVERAGE_POOL_2D, init(OP_DATA_POOLING, "pooling.cc"), prepare_average_pool, cmsis_nn_overlap.of_pool
     ),
-    BuiltinOperator.CONV_2D: instead_of(conv.CONV_2D, init(OP_DATA_CONV, "conv.cc"), prepare_conv),
+    BuiltinOperator.CONV_2D: instead_of(
+        conv.CONV_2D, init(OP_DATA_CONV, "conv.cc"), prepare_conv, cmsis_nn_overlap.of_conv
+    ),
     BuiltinOperator.DEPTHWISE_CONV_2D: instead_of(
-        conv.DEPTHWISE_CONV_2D, init(OP_DATA_DEPTHWISE, "depthwise_conv.cc"), prepare_depthwise
+        conv.DEPTHWISE_CONV_2D,
+        init(OP_DATA_DEPTHWISE, "depthwise_conv.cc"),
+        prepare_depthwise,
+        cmsis_nn_overlap.of_depthwise,
     ),
     BuiltinOperator.FULLY_CONNECTED: instead_of(
-        fully_connected.FULLY_CONNECTED, init(OP_DATA_FULLY_CONNECTED, "fully_connected.cc"), prepare_fully_connected
+        fully_connected.FULLY_CONNECTED,
+        init(OP_DATA_FULLY_CONNECTED, "fully_connected.cc"),
+        prepare_fully_connected,
+        cmsis_nn_overlap.of_fully_connected,
     ),
-    BuiltinOperator.MAX_POOL_2D: instead_of(pool.MAX_POOL_2D, init(OP_DATA_POOLING, "pooling.cc")),
-    BuiltinOperator.SOFTMAX: instead_of(softmax.SOFTMAX, init(OP_DATA_SOFTMAX, "softmax.cc")),
+    BuiltinOperator.MAX_POOL_2D: instead_of(
+        pool.MAX_POOL_2D, init(OP_DATA_POOLING, "pooling.cc"), overlap=cmsis_nn_overlap.of_pool
+    ),
+    BuiltinOperator.MUL: instead_of(mul.MUL, overlap=cmsis_nn_overlap.of_elementwise),
+    BuiltinOperator.SOFTMAX: instead_of(
+        softmax.SOFTMAX, init(OP_DATA_SOFTMAX, "softmax.cc"), overlap=cmsis_nn_overlap.of_softmax
+    ),
     BuiltinOperator.SVDF: instead_of(svdf.SVDF, init(OP_DATA_SVDF, "svdf.cc"), prepare_svdf),
+    BuiltinOperator.PAD: instead_of(pad.PAD, overlap=cmsis_nn_overlap.of_pad),
     BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: instead_of(
         lstm.UNIDIRECTIONAL_SEQUENCE_LSTM, init(OP_DATA_LSTM, "unidirectional_sequence_lstm.cc"), prepare_lstm
     ),
+    BuiltinOperator.MAXIMUM: instead_of(binary.MAXIMUM),
+    BuiltinOperator.MINIMUM: instead_of(binary.MINIMUM),
+    BuiltinOperator.PADV2: instead_of(pad.PADV2, overlap=cmsis_nn_overlap.of_pad),
     BuiltinOperator.TRANSPOSE_CONV: instead_of(
-        transpose_conv.TRANSPOSE_CONV, init(OP_DATA_TRANSPOSE_CONV, "transpose_conv.cc"), prepare_transpose_conv
+        transpose_conv.TRANSPOSE_CONV,
+        init(OP_DATA_TRANSPOSE_CONV, "transpose_conv.cc"),
+        prepare_transpose_conv,
+        cmsis_nn_overlap.of_transpose_conv,
     ),
     BuiltinOperator.BATCH_MATMUL: instead_of(
         batch_matmul.BATCH_MATMUL, init(OP_DATA_BATCH_MATMUL, "batch_matmul.cc"), prepare_batch_matmul
     ),
 }
-"""What CMSIS-NN replaces; MUL, PAD, MAXIMUM, MINIMUM and TRANSPOSE call it too, but ask for the same memory."""
+"""What CMSIS-NN replaces. MUL, PAD, MAXIMUM and MINIMUM ask for the memory of the reference, as does TRANSPOSE."""

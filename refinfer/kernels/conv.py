@@ -208,6 +208,8 @@ def overlap_depthwise(node: Node, position: int, build: Build) -> Overlap | None
     if position != INPUT:
         return None
     w = window_of(node, DepthwiseConv2DOptions)
+    if w.output_channels != w.channels * options_of(node, DepthwiseConv2DOptions).depth_multiplier:
+        return None
     return over_windows(node, w, w.output_channels - w.channels)
 
 

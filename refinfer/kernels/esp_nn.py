@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from refinfer.kernels import conv, esp_nn_sizes, softmax
+from refinfer.kernels import add, conv, esp_nn_sizes, fully_connected, mul, pool, softmax
 from refinfer.kernels.common import input_at, options_of, output_at
-from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data
+from refinfer.kernels.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED
+from refinfer.kernels.kernel import Kernel, Overlap, Request, Rule, Scratch, Step, op_data
 from refinfer.kernels.layout import INT32, Build, struct
 from refinfer.kernels.library_window import window
 from refinfer.schema.enums import BuiltinOperator, TensorType
@@ -59,24 +60,40 @@ def scratch(nbytes: int, source: str) -> Iterator[Request]:
         yield Scratch("buffer_idx", nbytes, source)
 
 
+def in_plain_c(rule: Rule) -> Rule:
+    """The library's portable C goes in the order of the reference; of the kernels in assembly nothing is known."""
+
+    def overlap(node: Node, position: int, build: Build) -> Overlap | None:
+        assembly = OPTIMIZED in build.defines and not build.defines.isdisjoint((ESP32S3, ESP32P4))
+        return None if assembly else rule(node, position, build)
+
+    return overlap
+
+
+def instead_of(reference: Kernel, init: Step | None = None, prepare: Step | None = None) -> Kernel:
+    """The reference kernel with another Init and Prepare if they are given, and its order only in plain C."""
+    return Kernel(
+        init or reference.init,
+        prepare or reference.prepare,
+        reference.invoke,
+        reference.parameters,
+        reference.subgraphs,
+        in_plain_c(reference.overlap),
+    )
+
+
 ESP_NN: dict[BuiltinOperator, Kernel] = {
-    BuiltinOperator.CONV_2D: Kernel(
-        init=op_data(NODE_DATA_CONV, "esp_nn/conv.cc: Init"),
-        prepare=prepare_conv,
-        invoke=conv.CONV_2D.invoke,
-        parameters=conv.CONV_PARAMS,
+    BuiltinOperator.ADD: instead_of(add.ADD),
+    BuiltinOperator.AVERAGE_POOL_2D: instead_of(pool.AVERAGE_POOL_2D),
+    BuiltinOperator.CONV_2D: instead_of(conv.CONV_2D, op_data(NODE_DATA_CONV, "esp_nn/conv.cc: Init"), prepare_conv),
+    BuiltinOperator.DEPTHWISE_CONV_2D: instead_of(
+        conv.DEPTHWISE_CONV_2D, op_data(NODE_DATA_DEPTHWISE, "esp_nn/depthwise_conv.cc: Init"), prepare_depthwise
     ),
-    BuiltinOperator.DEPTHWISE_CONV_2D: Kernel(
-        init=op_data(NODE_DATA_DEPTHWISE, "esp_nn/depthwise_conv.cc: Init"),
-        prepare=prepare_depthwise,
-        invoke=conv.DEPTHWISE_CONV_2D.invoke,
-        parameters=conv.DEPTHWISE_CONV_PARAMS,
-    ),
-    BuiltinOperator.SOFTMAX: Kernel(
-        init=op_data(NODE_DATA_SOFTMAX, "esp_nn/softmax.cc: Init"),
-        prepare=prepare_softmax,
-        invoke=softmax.SOFTMAX.invoke,
-        parameters=softmax.SOFTMAX_PARAMS,
+    BuiltinOperator.FULLY_CONNECTED: instead_of(fully_connected.FULLY_CONNECTED),
+    BuiltinOperator.MAX_POOL_2D: instead_of(pool.MAX_POOL_2D),
+    BuiltinOperator.MUL: instead_of(mul.MUL),
+    BuiltinOperator.SOFTMAX: instead_of(
+        softmax.SOFTMAX, op_data(NODE_DATA_SOFTMAX, "esp_nn/softmax.cc: Init"), prepare_softmax
     ),
 }
-"""What esp-nn changes; ADD, MUL, FULLY_CONNECTED and the pools call it too, but ask for the same memory."""
+"""What esp-nn changes; ADD, MUL, FULLY_CONNECTED and the pools ask for the memory of the reference."""

@@ -139,6 +139,8 @@ def no_overlap(node: Node, position: int, build: Build) -> Overlap | None:
 
 
 Step = Callable[[Node, Build], Iterator[Request]]
+Rule = Callable[[Node, int, Build], Overlap | None]
+"""How the input at a position may share its place with the output, in a build; None where it may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Kernel:
     `parameters` is the builtin_data struct that the parser allocates (not counted as a kernel's allocation), `init`
     and `prepare` are the requests of these steps, `invoke` raises `Refusal` for what only Invoke refuses, and
     `subgraphs` names the subgraphs that the operator runs, in the order of their lifetimes.
-    `overlap` tells how the input at a position may share its place with the output, or None where it may not.
+    `overlap` is its rule, for nodes that Prepare takes.
     """
 
     init: Step = no_requests
@@ -156,7 +158,7 @@ class Kernel:
     invoke: Callable[[Node], None] = any_type
     parameters: Struct | None = None
     subgraphs: Callable[[Node], tuple[int, ...]] = no_subgraphs
-    overlap: Callable[[Node, int, Build], Overlap | None] = no_overlap
+    overlap: Rule = no_overlap
 
 
 def op_data(struct: Struct, source: str) -> Step:

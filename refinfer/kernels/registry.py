@@ -58,12 +58,13 @@ from refinfer.kernels import (
     transpose_conv,
     unary,
 )
+from refinfer.kernels.changes import CHANGES
 from refinfer.kernels.cmsis_nn import CMSIS_NN
 from refinfer.kernels.cmsis_nn_2023 import ADDED_SINCE, CMSIS_NN_2023, CUSTOM_THEN
 from refinfer.kernels.common import NDEBUG, first_scale
 from refinfer.kernels.compute import Compute
 from refinfer.kernels.esp_nn import ESP_NN
-from refinfer.kernels.kernel import Kernel
+from refinfer.kernels.kernel import Kernel, Overlap
 from refinfer.kernels.layout import Abi, Build
 from refinfer.kernels.numerics import (
     Numerics,
@@ -225,6 +226,9 @@ LIBRARIES = {
 }
 """The kernel libraries that TFLM is built with: the reference kernels, and what replaces some of them."""
 
+UNREAD = frozenset({"cmsis-nn-2023"})
+"""Libraries whose kernels have no rules for overlaps."""
+
 CUSTOM_LIBRARIES = {"cmsis-nn-2023": {code: TFLM_CUSTOM[code] for code in CUSTOM_THEN}}
 """The custom operators of libraries that do not have all of them."""
 
@@ -234,6 +238,33 @@ def kernel_of(node: Node, library: str = "reference") -> Kernel | None:
     if node.custom_code is not None:
         return CUSTOM_LIBRARIES.get(library, TFLM_CUSTOM).get(node.custom_code)
     return LIBRARIES[library].get(node.op)
+
+
+def overlap_of(node: Node, build: Build, position: int = 0) -> Overlap | None:
+    """How the input at a position may share its place with the output, or None where it may not.
+
+    `node` is one that the build runs; that the input is used by nothing else is for the caller to know. An input that
+    the node takes more than once must satisfy all of its positions.
+    """
+    kernel, x = kernel_of(node, build.library), node.inputs[position]
+    if kernel is None or x is None or len(node.outputs) != 1 or not is_read(build):
+        return None
+    rules = [kernel.overlap(node, each, build) for each, other in enumerate(node.inputs) if other is x]
+    found = [rule for rule in rules if rule is not None]
+    if len(found) < len(rules) or (len(set(found)) > 1 and any(rule.exactly for rule in found)):
+        return None
+    return max(found)
+
+
+def is_read(build: Build) -> bool:
+    """Whether the order of accesses was read in the sources of that age; it is that of the newest only."""
+    return build.library not in UNREAD and build.defines.isdisjoint(CHANGES)
+
+
+def safe_distance(node: Node, build: Build, position: int = 0) -> int | None:
+    """From how many bytes above its output on an input may lie; None where no such distance is known."""
+    rule = overlap_of(node, build, position)
+    return None if rule is None or rule.exactly else rule.distance
 
 
 def resolver_method(name: str) -> str:

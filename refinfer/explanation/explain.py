@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,7 +60,7 @@ class Account:
 
 
 class Row(NamedTuple):
-    """The same step in each dialect; None where a dialect has no such step."""
+    """The steps of the dialects at a place: those with one label, or what one has in place of the other's; or None."""
 
     steps: tuple[Step | None, ...]
 
@@ -339,8 +340,7 @@ def aligned(first: Sequence[Step], second: Sequence[Step]) -> Iterator[Row]:
             pairs = zip(first[start:end], second[other_start:other_end], strict=True)
             yield from (Row(pair) for pair in pairs)
             continue
-        yield from (Row((step, None)) for step in first[start:end])
-        yield from (Row((None, step)) for step in second[other_start:other_end])
+        yield from map(Row, zip_longest(first[start:end], second[other_start:other_end]))
 
 
 def label_of(row: Row) -> str:

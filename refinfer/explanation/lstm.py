@@ -44,6 +44,7 @@ class Moment(NamedTuple):
 
     unit: int
     x: Sequence[int]
+    x_scale: float
     hidden: Sequence[int]
     state: int
     arrays: Cell[Array]
@@ -67,7 +68,7 @@ def moment_of(site: Site) -> Lesson[Moment]:
     now = x[time, batch] if options.time_major else x[batch, time]
     c = int(state[unit])
     yield Step("cell state before", str(c), c, f"of unit {unit}, at time {time}; the states are what the times before left")
-    return Moment(unit, now.tolist(), hidden.tolist(), c, arrays, cell_of(site.node.inputs), options)
+    return Moment(unit, now.tolist(), site.scale(lstm.INPUT), hidden.tolist(), c, arrays, cell_of(site.node.inputs), options)
 
 
 def product(m: Moment, weights: Array, values: Sequence[int], names: tuple[str, str], zeros: tuple[int, int]) -> Step:
@@ -80,6 +81,14 @@ def product(m: Moment, weights: Array, values: Sequence[int], names: tuple[str, 
     return summed(f"{names[1]} {names[0]}", products(terms, *zeros), f"of {len(terms)} products")
 
 
+def scales_of(m: Moment, index: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of a gate: those of x and W, and those of h and R."""
+    gate = m.tensors.gates[index]
+    assert gate.weights is not None
+    assert gate.recurrent is not None
+    return (m.x_scale, first_scale(gate.weights)), (first_scale(m.tensors.hidden), first_scale(gate.recurrent))
+
+
 def saturated(label: str, value: int, bits: int = 16) -> Lesson[int]:
     """A step only where something is cut off."""
     y = saturate(value, bits)
@@ -88,8 +97,8 @@ def saturated(label: str, value: int, bits: int = 16) -> Lesson[int]:
     return y
 
 
-Sum = Callable[[int], Lesson[int]]
-"""The sum of a gate."""
+Scaling = Callable[[int, int, int], Lesson[int]]
+"""How an accumulator is multiplied by a multiplier and a shift."""
 
 
 def by_tables(site: Site) -> Lesson[Result]:
@@ -98,12 +107,9 @@ def by_tables(site: Site) -> Lesson[Result]:
     x, cell = site.tensor(lstm.INPUT), m.tensors
     p = lstm_plain.params_of(x, cell, m.options.cell_clip, m.options.fused_activation_function)
 
-    def total(index: int) -> Lesson[int]:
-        return (yield from sum_by_tables(m, p, p.gates[index], m.arrays.gates[index]))
-
     gates = {}
     for index, name in GATES.items():
-        z = yield from under(name, total(index))
+        z = yield from under(name, sum_by_tables(m, p, index))
         if index == CELL and not p.is_tanh:
             gates[index] = z
         else:
@@ -126,22 +132,32 @@ def by_tables(site: Site) -> Lesson[Result]:
     return Result(y, *in_real_numbers(m, x, m.options.fused_activation_function == ActivationFunctionType.TANH))
 
 
-def sum_by_tables(m: Moment, p: lstm_plain.Params, params: lstm_plain.GateParams, gate: Gate[Array]) -> Lesson[int]:
+def sum_by_tables(m: Moment, p: lstm_plain.Params, index: int) -> Lesson[int]:
     """W x + b and R h, each brought to 16 bits, then their sum."""
+    params, gate = p.gates[index], m.arrays.gates[index]
     assert gate.weights is not None
     assert gate.recurrent is not None
     of_input = yield from with_bias(
         product(m, gate.weights, m.x, ("x", "W"), (p.input_zero_point, params.zero_point)), gate.bias, m.unit, p.bits == 8
     )
-    scale = SCALINGS[p.rescale]
-    first = yield from under("W x", scale(of_input, *params.weights))
+    scale, (of_w, of_r) = SCALINGS[p.rescale], scales_of(m, index)
+    first = yield from onto_gate("W x", of_input, params.weights, of_w, scale)
     first = yield from saturated("W x saturated", first)
     recurrent = product(m, gate.recurrent, m.hidden, ("h", "R"), (p.hidden_zero_point, params.recurrent_zero_point))
     of_hidden = yield from with_bias(recurrent, None, m.unit, p.bits == 8)
-    second = yield from under("R h", scale(of_hidden, *params.recurrent))
+    second = yield from onto_gate("R h", of_hidden, params.recurrent, of_r, scale)
     second = yield from saturated("R h saturated", second)
     yield Step("sum", f"saturate({first} + {second}, 16)", saturate(first + second, 16), "2**12 stands for 1")
     return saturate(first + second, 16)
+
+
+def onto_gate(
+    label: str, acc: int, multiplier: tuple[int, int], scales: tuple[float, float], scale: Scaling = scaled_twice
+) -> Lesson[int]:
+    """A sum of products on the scale of the gate's sum, which is 2**-12."""
+    words = f"{scales[0]!r} * {scales[1]!r} / 2**-12 is about {multiplier[0]} * 2**({multiplier[1]} - 31)"
+    yield Step(f"{label}: multiplier", str(multiplier[0]), multiplier[0], words)
+    return (yield from under(label, scale(acc, *multiplier)))
 
 
 def with_bias(total: Step, bias: Array | None, unit: int, in_32_bits: bool) -> Lesson[int]:
@@ -182,7 +198,7 @@ def in_fixed_point(site: Site) -> Lesson[Result]:
     bits = lstm_integer.GATE_INTEGER_BITS
     gates = {}
     for index, name in GATES.items():
-        z = yield from under(name, sum_in_fixed_point(m, p, p.gates[index], m.arrays.gates[index]))
+        z = yield from under(name, sum_in_fixed_point(m, p, index))
         words, function = ("tanh", tanh_in_fixed_point) if index == CELL else ("sigmoid", logistic_in_fixed_point)
         gates[index] = function(z, bits, 16)
         note = "gemmlowp's fixed point; 2**15 stands for 1"
@@ -202,19 +218,19 @@ def in_fixed_point(site: Site) -> Lesson[Result]:
     return Result(y, *in_real_numbers(m, x, is_tanh=True))
 
 
-def sum_in_fixed_point(
-    m: Moment, p: lstm_integer.Params, params: lstm_integer.GateParams, gate: Gate[Array]
-) -> Lesson[int]:
+def sum_in_fixed_point(m: Moment, p: lstm_integer.Params, index: int) -> Lesson[int]:
     """W x + b, brought to 16 bits; then R h is added, and the sum saturated."""
+    params, gate = p.gates[index], m.arrays.gates[index]
     assert gate.weights is not None
     assert gate.recurrent is not None
     zero, recurrent_zero = p.input_zero_point, p.output_zero_point
     of_input = yield from with_bias(product(m, gate.weights, m.x, ("x", "W"), (zero, 0)), gate.bias, m.unit, True)
-    first = yield from under("W x", scaled_twice(of_input, *params.weights))
+    of_w, of_r = scales_of(m, index)
+    first = yield from onto_gate("W x", of_input, params.weights, of_w)
     first = yield from saturated("W x saturated", first)
     recurrent = product(m, gate.recurrent, m.hidden, ("h", "R"), (recurrent_zero, 0))
     of_hidden = yield from with_bias(recurrent, None, m.unit, True)
-    second = yield from under("R h", scaled_twice(of_hidden, *params.recurrent))
+    second = yield from onto_gate("R h", of_hidden, params.recurrent, of_r)
     yield Step("sum", f"saturate({first} + {second}, 16)", saturate(first + second, 16), "2**12 stands for 1")
     return saturate(first + second, 16)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from refinfer.explanation.site import Index, Site, flat, place, unflat, value_of
-from refinfer.explanation.steps import Lesson, Result, Step
+from refinfer.explanation.steps import Lesson, Number, Result, Step
 from refinfer.kernels import slice as slices
 from refinfer.kernels.common import first_scale, first_zero_point, is_affine, options_of
+from refinfer.kernels.pad import COMPUTE_PAD
 from refinfer.kernels.slice import COMPUTE_STRIDED_SLICE_BY_AXIS
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
@@ -77,15 +78,14 @@ def padded(site: Site) -> Lesson[Result]:
     value = site.optional(2) if len(site.node.inputs) > 2 else None
     if value is not None:
         return (yield from taken(site, 2, (0,) * value.ndim))
-    zero = first_zero_point(site.output) if pads_with_zero_point(site) else 0
-    yield Step("padding", str(zero), zero, "what stands for zero" if zero else "zero")
+    number = first_zero_point(site.output) if pads_with_zero_point(site) else 0
+    zero: Number = site.array(0).dtype.type(number).item()
+    yield Step("padding", repr(zero), zero, "what stands for zero")
     return Result(zero)
 
 
 def pads_with_zero_point(site: Site) -> bool:
     """Whether zero is the output's zero point: always in 8 bits, and in LiteRT in 16."""
-    from refinfer.kernels.pad import COMPUTE_PAD
-
     x = site.tensor(0)
     if x.type == TensorType.UINT8:
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import frexp
+from math import frexp, inf
 
 from refinfer.explanation.arithmetic import float32, to_int32, wrap_int32, wrap_int64
 from refinfer.explanation.steps import Lesson, Step
@@ -14,18 +14,23 @@ from refinfer.kernels.quantization import FLOAT_RANGES
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 
 
+SHOWN_DIGITS = 16
+
+
 def binary(value: int, places: int) -> str:
-    """value / 2**places in binary digits, with its sign in front."""
+    """value / 2**places in binary digits, with its sign in front; behind the point the first 16, without zeros."""
     digits = f"{abs(value):0{places + 1}b}"
-    cut = len(digits) - places
-    return f"{'-' if value < 0 else ''}{digits[:cut]}{'.' if places else ''}{digits[cut:]}"
+    whole, fraction = digits[: len(digits) - places], digits[len(digits) - places :].rstrip("0")
+    point = f".{fraction[:SHOWN_DIGITS]}" if fraction else ""
+    return f"{'-' if value < 0 else ''}{whole}{point}{'...' if len(fraction) > SHOWN_DIGITS else ''}"
 
 
-def both_ways(value: int, places: int, rounded: int) -> tuple[str, str]:
+def both_ways(value: int, places: int, rounded: int) -> tuple[str, ...]:
     """A rounding in decimal and in binary: what it was, and what it becomes."""
     return (
         f"decimal {value / 2**places!r} -> {rounded}",
-        f"binary  {binary(value, places)} -> {binary(rounded, 0)}",
+        f"binary  {binary(value, places)}",
+        f"     -> {binary(rounded, 0)}",
     )
 
 
@@ -171,7 +176,8 @@ def limits_of(activation: ActivationFunctionType, type: TensorType) -> str:
     if activation in (ActivationFunctionType.NONE, ActivationFunctionType.TANH, ActivationFunctionType.SIGN_BIT):
         return f"what {name} can hold"
     low, high = FLOAT_RANGES[activation]
-    return f"{activation.name}: {low:g} to {high:g} on the scale of the output, and what {name} can hold"
+    span = f"from {low:g} on" if high == inf else f"{low:g} to {high:g}"
+    return f"{activation.name}: {span}, on the scale of the output; and what {name} can hold"
 
 
 def activated(formula: str, exact: float, activation: ActivationFunctionType) -> tuple[str, float]:

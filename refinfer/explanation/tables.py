@@ -245,7 +245,8 @@ def clipped(low: float, high: float) -> Callable[[Site], Lesson[Result]]:
         least = max(least, activation.quantized_limit(y, low))
         most = most if isinf(high) else min(most, activation.quantized_limit(y, high))
         scaled = yield from on_output_scale(site, (yield from less_zero_point(site)), 1.0)
-        why = f"{low:g} to {high:g} on the scale of the output, and what {y.type.name.lower()} can hold"
+        span = f"from {low:g} on" if isinf(high) else f"{low:g} to {high:g}"
+        why = f"{span}, on the scale of the output; and what {y.type.name.lower()} can hold"
         found = yield from finished(scaled, first_zero_point(y), least, most, why)
         formula, real = real_of(site)
         return Result(found, f"min(max({formula}, {low!r}), {high!r})", min(max(real, low), high))

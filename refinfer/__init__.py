@@ -8,6 +8,7 @@
     verdict.fits
     interpreter = refinfer.Interpreter("person_detect.tflite", dialect="tflm")
     refinfer.diff("person_detect.tflite").layers  # the operators that TFLM computes differently from LiteRT
+    refinfer.explain("person_detect.tflite", op=0)  # how one number came to be, step by step
 
 Each name is loaded when it is first used, so that importing refinfer costs nothing.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from refinfer.boards import Board, find_board
     from refinfer.compare import Comparison, diff
+    from refinfer.explanation.explain import Explanation, explain
     from refinfer.interpreter import Interpreter
     from refinfer.kernels.compiled.tiers import warmup
     from refinfer.scan import FileVerdict, fit_many
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Board",
     "Comparison",
+    "Explanation",
     "FileVerdict",
     "FormatError",
     "Graph",
@@ -49,6 +52,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "diff",
+    "explain",
     "find_board",
     "fit",
     "fit_many",
@@ -62,6 +66,7 @@ __all__ = [
 _HOMES = {
     "refinfer.boards": ("Board", "find_board"),
     "refinfer.compare": ("Comparison", "diff"),
+    "refinfer.explanation.explain": ("Explanation", "explain"),
     "refinfer.interpreter": ("Interpreter",),
     "refinfer.kernels.compiled.tiers": ("warmup",),
     "refinfer.scan": ("FileVerdict", "fit_many"),

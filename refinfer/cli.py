@@ -341,6 +341,31 @@ def diff(arguments: Namespace) -> int:
     return YES if found.equal else NO
 
 
+def explain(arguments: Namespace) -> int:
+    """`refinfer explain`: YES if a dialect has the number."""
+    from refinfer.explanation.explain import explain as way_of
+    from refinfer.explanation.explain import node_at
+    from refinfer.inputs import Pixels, read_inputs
+    from refinfer.terminal import explain as words
+
+    graph = load(arguments.model)
+    if arguments.op is None:
+        write_json(words.operators_to_dict(graph)) if arguments.json else write(words.operators_lines(graph, screen()))
+        return YES
+    node_at(graph, arguments.op)  # refuses one that there is not, before long work
+    given = read_inputs(graph, arguments.input, arguments.seed, Pixels(arguments.mean, arguments.std))
+    arrays = [each.array for each in given]
+    found = way_of(graph, arguments.op, arguments.element, arrays, dialect=arguments.dialect)
+    if arguments.html is not None:
+        with open(arguments.html, "w" if arguments.force else "x", encoding="utf-8") as file:
+            file.write(found.to_html())
+    if arguments.json:
+        write_json(found.to_dict())
+    else:
+        write(words.explain_lines(found, [f"{each.name}: {each.how}" for each in given], screen()))
+    return YES if any(account.value is not None for account in found.accounts) else NO
+
+
 def run_machine(machine: Machine, arrays: Sequence[Array], repeat: int) -> tuple[tuple[Array, ...], list[float]]:
     """Run the main subgraph so many times; the last outputs, and the seconds of each time."""
     from time import perf_counter
@@ -536,6 +561,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _element(text: str) -> list[int]:
+    try:
+        return [int(at) for at in text.strip("[]() ").split(",")] if text.strip("[]() ") else []
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no element; one is 0,3,5,7") from None
+
+
 def _positive(text: str) -> int:
     if _count(text) == 0:
         raise ArgumentTypeError("0 times is not at all")
@@ -634,6 +666,29 @@ COMMANDS = {
             ),
             _switch("--ours-only", "leave the official runtimes out, even if they are installed"),
             ALL,
+            JSON,
+        ],
+    ),
+    "explain": (
+        explain,
+        "how did one number come to be?",
+        [
+            MODEL,
+            _option("--op", metavar="N", type=_count, help="the operator; all are listed if left out"),
+            _option("--element", metavar="I,J,K", type=_element, help="of its output; the largest if left out"),
+            _option(
+                "--input",
+                metavar="[NAME=]FILE",
+                action="append",
+                default=[],
+                help="an input, as of 'refinfer run'; random if left out",
+            ),
+            _option("--seed", metavar="N", type=_count, default=0, help="of random inputs (default: %(default)s)"),
+            _option("--mean", metavar="X", type=float, help="of pixels: (pixel - mean) / std is what the model gets"),
+            _option("--std", metavar="X", type=float, help="likewise"),
+            _option("--dialect", metavar="NAME", default="both", help="litert, tflm or both (default: %(default)s)"),
+            _option("--html", metavar="FILE", help="also write it as a page"),
+            _switch("--force", "overwrite that file"),
             JSON,
         ],
     ),

@@ -82,12 +82,12 @@ def round_away(x: float) -> float:
 
 def wrap_int32(x: int) -> int:
     """What an int32 keeps of an integer."""
-    return (x + 2**31) % 2**32 - 2**31
+    return (x + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def wrap_int64(x: int) -> int:
     """What an int64 keeps of an integer."""
-    return (x + 2**63) % 2**64 - 2**63
+    return (x + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def to_int32(x: float) -> int:
@@ -97,12 +97,12 @@ def to_int32(x: float) -> int:
 
 def saturate(x: int, bits: int) -> int:
     """The nearest integer of so many bits."""
-    return min(max(x, -(2 ** (bits - 1))), 2 ** (bits - 1) - 1)
+    return min(max(x, -(1 << (bits - 1))), (1 << (bits - 1)) - 1)
 
 
 def divide_by_power_of_two(x: int, exponent: int) -> int:
     """x / 2**exponent, ties away from zero."""
-    half = 2**exponent // 2
+    half = (1 << exponent) >> 1
     return (x + half - (x < 0 and exponent > 0)) >> exponent
 
 
@@ -111,7 +111,7 @@ def divide_by_power_of_two(x: int, exponent: int) -> int:
 
 def multiply(a: int, b: int, bits: int = 32) -> int:
     """a * b in Q0, ties up; -1 * -1 is the largest number below 1."""
-    return min((a * b + 2 ** (bits - 2)) >> (bits - 1), largest(bits))
+    return min((a * b + (1 << (bits - 2))) >> (bits - 1), largest(bits))
 
 
 def narrow(constant: int, bits: int) -> int:
@@ -187,14 +187,14 @@ def tanh_in_fixed_point(x: int, integer_bits: int, bits: int) -> int:
 
 def logistic_by_table(x: int, multiplier: int, shift: int) -> int:
     """1 / (1 + exp(-x)) in Q0 of 16 bits."""
-    position = wrap_int32(x * multiplier + 2**shift // 2) >> shift
+    position = wrap_int32(x * multiplier + ((1 << shift) >> 1)) >> shift
     y = _interpolated(abs(position), 9, beyond=0x7FFF << 10)
     return (y + 2**9 if position >= 0 else 2**25 - y + 2**9 - 1) >> 10
 
 
 def tanh_by_table(x: int, multiplier: int, shift: int) -> int:
     """tanh(x) = 2 / (1 + exp(-2 x)) - 1 in Q0 of 16 bits."""
-    position = wrap_int32(x * multiplier + 2**shift // 2) >> shift
+    position = wrap_int32(x * multiplier + ((1 << shift) >> 1)) >> shift
     y = _interpolated(abs(position), 8, beyond=0xFFFF << 8)
     return (y - 2**23 + 2**7 if position >= 0 else 2**23 - y + 2**7 - 1) >> 8
 
@@ -203,5 +203,5 @@ def _interpolated(position: int, fraction_bits: int, beyond: int) -> int:
     entry, fraction = divmod(position, 2**fraction_bits)
     if entry >= TABLE_SIZE - 1:
         return beyond
-    low, high = (int(each) for each in sigmoid_table()[entry : entry + 2])
+    low, high = int(sigmoid_table()[entry]), int(sigmoid_table()[entry + 1])
     return (low << fraction_bits) + fraction * (high - low)

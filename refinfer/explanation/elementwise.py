@@ -44,7 +44,9 @@ def combined(site: Site, sign: str, factor: int) -> Lesson[Result]:
         total = wrap_int32(total)
     y_scale = first_scale(site.output)
     real = twice / (2**left_shift * y_scale)
-    yield Step("real multiplier", f"{twice!r} / (2**{left_shift} * {y_scale!r})", real, "from there to the output's scale")
+    yield Step(
+        "real multiplier", f"{twice!r} / (2**{left_shift} * {y_scale!r})", real, "from there to the output's scale"
+    )
     scaled = yield from scaled_twice(total, *(yield from as_fixed_point(real)))
     activation = activation_of(site.node)
     y = yield from finished(scaled, p.offset, p.low, p.high, limits_of(activation, site.output.type))

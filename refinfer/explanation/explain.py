@@ -32,7 +32,7 @@ from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.report import model_to_dict
 
 if TYPE_CHECKING:
-    from refinfer.kernels.compute import Array, Shape
+    from refinfer.kernels.compute import Array
 
 SCHEMA = 1
 BOTH = "both"

@@ -100,7 +100,9 @@ def _ending(account: Account) -> str:
         return f"<p>{name}: {escape(account.refusal)}</p>"
     if account.found is None:
         operands = "".join(f"<li>{escape(words)}</li>" for words in account.operands)
-        return f"<p>{name}: {escape(repr(account.value))}; there is no explanation. It was given:</p><ul>{operands}</ul>"
+        return (
+            f"<p>{name}: {escape(repr(account.value))}; there is no explanation. It was given:</p><ul>{operands}</ul>"
+        )
     if account.agrees:
         return f"<p>{name}: the steps come to {escape(repr(account.found))}, and so does the interpreter.</p>"
     words = f"INTERNAL ERROR: the steps come to {account.found!r}, the interpreter to {account.value!r}"

@@ -21,7 +21,18 @@ from refinfer.explanation import (
 from refinfer.explanation.site import Site
 from refinfer.explanation.steps import Lesson, Result
 from refinfer.kernels import activation as kernels_of_activation
-from refinfer.kernels import add, batch_matmul, concatenate, conv, fully_connected, mul, pad, shape, slice, transpose_conv
+from refinfer.kernels import (
+    add,
+    batch_matmul,
+    concatenate,
+    conv,
+    fully_connected,
+    mul,
+    pad,
+    shape,
+    slice,
+    transpose_conv,
+)
 from refinfer.kernels import lstm as kernels_of_lstm
 from refinfer.kernels import pool as kernels_of_pool
 from refinfer.kernels import quantize as kernels_of_quantize
@@ -83,19 +94,13 @@ TOPICS: dict[Compute, Topic] = {
     conv.COMPUTE_CONV_2D: numbers(convolution.conv_2d, INTEGERS),
     conv.COMPUTE_CONV_2D_AS_DECLARED: numbers(convolution.conv_2d, INTEGERS),
     conv.COMPUTE_DEPTHWISE_CONV_2D: numbers(convolution.depthwise_conv_2d, INTEGERS),
-    conv.COMPUTE_DEPTHWISE_CONV_2D_AS_DECLARED: numbers(
-        convolution.depthwise_conv_2d, INTEGERS
-    ),
-    transpose_conv.COMPUTE_TRANSPOSE_CONV: Topic(
-        convolution.transposed_conv, BITS_8, BITS_8, transpose_conv.INPUT
-    ),
+    conv.COMPUTE_DEPTHWISE_CONV_2D_AS_DECLARED: numbers(convolution.depthwise_conv_2d, INTEGERS),
+    transpose_conv.COMPUTE_TRANSPOSE_CONV: Topic(convolution.transposed_conv, BITS_8, BITS_8, transpose_conv.INPUT),
     transpose_conv.COMPUTE_TRANSPOSE_CONV_AS_DECLARED: Topic(
         convolution.transposed_conv, BITS_8, BITS_8, transpose_conv.INPUT
     ),
     fully_connected.COMPUTE_FULLY_CONNECTED: numbers(matrix.fully_connected_layer, INTEGERS),
-    batch_matmul.COMPUTE_BATCH_MATMUL: numbers(
-        matrix.batched_matmul, INT8_AND_16, matrix.is_integer_product
-    ),
+    batch_matmul.COMPUTE_BATCH_MATMUL: numbers(matrix.batched_matmul, INT8_AND_16, matrix.is_integer_product),
     add.COMPUTE_ADD: numbers(elementwise.added, BITS_8),
     add.COMPUTE_ADD_RESCALING: numbers(elementwise.added, BITS_8),
     add.COMPUTE_SUB: numbers(elementwise.subtracted, BITS_8),
@@ -124,26 +129,18 @@ TOPICS: dict[Compute, Topic] = {
     kernels_of_quantize.COMPUTE_QUANTIZE: Topic(
         quantize.quantized, INTEGERS | FLOAT32, INTEGERS | {TensorType.INT4, TensorType.INT32}
     ),
-    kernels_of_quantize.COMPUTE_DEQUANTIZE: Topic(
-        quantize.dequantized, INTEGERS | {TensorType.INT4}, FLOAT32
-    ),
+    kernels_of_quantize.COMPUTE_DEQUANTIZE: Topic(quantize.dequantized, INTEGERS | {TensorType.INT4}, FLOAT32),
     kernels_of_resize.COMPUTE_RESIZE_BILINEAR: numbers(resize.bilinear, INT8_AND_16),
     kernels_of_resize.COMPUTE_RESIZE_NEAREST_NEIGHBOR: numbers(resize.nearest, NUMBERS),
-    kernels_of_lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM_PLAIN: numbers(
-        lstm.by_tables, INT8_AND_16
-    ),
-    kernels_of_lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM: numbers(
-        lstm.in_fixed_point, INT8, lstm.is_plain
-    ),
+    kernels_of_lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM_PLAIN: numbers(lstm.by_tables, INT8_AND_16),
+    kernels_of_lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM: numbers(lstm.in_fixed_point, INT8, lstm.is_plain),
     shape.COMPUTE_RESHAPE: numbers(movement.reshaped, NUMBERS),
     shape.COMPUTE_RESHAPE_AS_DECLARED: numbers(movement.reshaped, NUMBERS),
     shape.COMPUTE_SQUEEZE: numbers(movement.reshaped, NUMBERS),
     shape.COMPUTE_EXPAND_DIMS: numbers(movement.reshaped, NUMBERS),
     shape.COMPUTE_EXPAND_DIMS_KEEPING_SCALES: numbers(movement.reshaped, NUMBERS),
     shape.COMPUTE_TRANSPOSE: numbers(movement.transposed, NUMBERS),
-    concatenate.COMPUTE_CONCATENATION: numbers(
-        movement.concatenated, NUMBERS, movement.is_unscaled
-    ),
+    concatenate.COMPUTE_CONCATENATION: numbers(movement.concatenated, NUMBERS, movement.is_unscaled),
     concatenate.COMPUTE_PACK: numbers(movement.packed, NUMBERS),
     concatenate.COMPUTE_PACK_KEEPING_SCALES: numbers(movement.packed, NUMBERS),
     pad.COMPUTE_PAD: numbers(movement.padded, NUMBERS),
@@ -152,4 +149,4 @@ TOPICS: dict[Compute, Topic] = {
     slice.COMPUTE_STRIDED_SLICE: numbers(movement.sliced_in_steps, NUMBERS),
     slice.COMPUTE_STRIDED_SLICE_BY_AXIS: numbers(movement.sliced_in_steps, NUMBERS),
 }
-"""By the row that computes the operator: where dialects compute an operator in different ways, there are two rows, and two lessons."""
+"""By the row that computes the operator: where dialects differ, there are two rows, and often two lessons."""

@@ -27,7 +27,7 @@ from refinfer.explanation.site import Site, place
 from refinfer.explanation.steps import Lesson, Result, Step, products, summed, under
 from refinfer.kernels import lstm, lstm_integer, lstm_plain
 from refinfer.kernels.common import first_scale, first_zero_point, options_of
-from refinfer.kernels.recurrent import CELL, FORGET, INPUT, OUTPUT, Cell, Gate, cell_of
+from refinfer.kernels.recurrent import CELL, FORGET, INPUT, OUTPUT, Cell, cell_of
 from refinfer.schema.enums import ActivationFunctionType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import UnidirectionalSequenceLSTMOptions
@@ -67,8 +67,12 @@ def moment_of(site: Site) -> Lesson[Moment]:
     hidden, state = arrays.hidden.reshape(batches, -1)[batch], arrays.state.reshape(batches, -1)[batch]
     now = x[time, batch] if options.time_major else x[batch, time]
     c = int(state[unit])
-    yield Step("cell state before", str(c), c, f"of unit {unit}, at time {time}; the states are what the times before left")
-    return Moment(unit, now.tolist(), site.scale(lstm.INPUT), hidden.tolist(), c, arrays, cell_of(site.node.inputs), options)
+    yield Step(
+        "cell state before", str(c), c, f"of unit {unit}, at time {time}; the states are what the times before left"
+    )
+    return Moment(
+        unit, now.tolist(), site.scale(lstm.INPUT), hidden.tolist(), c, arrays, cell_of(site.node.inputs), options
+    )
 
 
 def product(m: Moment, weights: Array, values: Sequence[int], names: tuple[str, str], zeros: tuple[int, int]) -> Step:
@@ -138,7 +142,10 @@ def sum_by_tables(m: Moment, p: lstm_plain.Params, index: int) -> Lesson[int]:
     assert gate.weights is not None
     assert gate.recurrent is not None
     of_input = yield from with_bias(
-        product(m, gate.weights, m.x, ("x", "W"), (p.input_zero_point, params.zero_point)), gate.bias, m.unit, p.bits == 8
+        product(m, gate.weights, m.x, ("x", "W"), (p.input_zero_point, params.zero_point)),
+        gate.bias,
+        m.unit,
+        p.bits == 8,
     )
     scale, (of_w, of_r) = SCALINGS[p.rescale], scales_of(m, index)
     first = yield from onto_gate("W x", of_input, params.weights, of_w, scale)
@@ -171,9 +178,7 @@ def with_bias(total: Step, bias: Array | None, unit: int, in_32_bits: bool) -> L
     return wrap_int32(value) if in_32_bits else value
 
 
-def scaled_product(
-    label: str, a: int, b: int, multiplier: tuple[int, int], words: str
-) -> Lesson[int]:
+def scaled_product(label: str, a: int, b: int, multiplier: tuple[int, int], words: str) -> Lesson[int]:
     """A product of two numbers of 16 bits, as MUL computes it."""
     yield Step(label, f"{a} * {b}", a * b, words)
     scaled = yield from under(label, scaled_twice(a * b, *multiplier))

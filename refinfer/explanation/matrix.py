@@ -41,9 +41,7 @@ def batched_matmul(site: Site) -> Lesson[Result]:
     """y[i, j] = clamp(requantize(sum over k of (a[i, k] - zero point) * (b[k, j] - zero point)) + zero point)"""
     options = options_of(site.node, BatchMatMulOptions)
     is_wide = site.tensor(0).type == TensorType.INT16
-    params = batch_matmul.quantized(
-        site.node, site.host, in_fixed_point_of_16_bits if is_wide else in_fixed_point
-    )
+    params = batch_matmul.quantized(site.node, site.host, in_fixed_point_of_16_bits if is_wide else in_fixed_point)
     a, b = site.array(0), site.array(1)
     *batch, row, column = site.element
     depth = a.shape[-2 if options.adj_x else -1]
@@ -54,9 +52,7 @@ def batched_matmul(site: Site) -> Lesson[Result]:
     def of_b(k: int) -> Index:
         return stretched((*batch, *((column, k) if options.adj_y else (k, column))), b.shape)
 
-    terms = [
-        (f"{place('a', of_a(k))} * {place('b', of_b(k))}", int(a[of_a(k)]), int(b[of_b(k)])) for k in range(depth)
-    ]
+    terms = [(f"{place('a', of_a(k))} * {place('b', of_b(k))}", int(a[of_a(k)]), int(b[of_b(k)])) for k in range(depth)]
     total = summed("sum", products(terms, -params.lhs_offset, -params.rhs_offset), f"of {depth} products")
     yield total
     exact, acc = yield from accumulated(int(total.value), None, not params.is_wide)

@@ -72,7 +72,9 @@ def padded(site: Site) -> Lesson[Result]:
     index = tuple(at - before for at, (before, _) in zip(site.element, borders, strict=True))
     for axis, (at, size) in enumerate(zip(index, site.array(0).shape, strict=True)):
         before = borders[axis][0]
-        yield Step(f"along axis {axis}", f"{site.element[axis]} - {before}", at, f"{before} are before the input's {size}")
+        yield Step(
+            f"along axis {axis}", f"{site.element[axis]} - {before}", at, f"{before} are before the input's {size}"
+        )
     if all(0 <= at < size for at, size in zip(index, site.array(0).shape, strict=True)):
         return (yield from taken(site, 0, index))
     value = site.optional(2) if len(site.node.inputs) > 2 else None

@@ -36,7 +36,7 @@ def averaged(site: Site) -> Lesson[Result]:
         "mean",
         formula if sum_of_all >= 0 else f"-({formula})",
         mean,
-        "only cells inside the image count; ties go away from zero. The zero point is left in: input and output share it",
+        "only cells inside the image count; ties go away from zero. input and output share their zero point",
         (f"decimal {sum_of_all / count!r} -> {mean}",),
     )
     y = yield from limited(site, mean)

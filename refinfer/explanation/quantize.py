@@ -32,7 +32,9 @@ def from_float(site: Site) -> Lesson[Result]:
     x = float(value_of(site.array(0), site.element))
     scale, zero_point = quantization_at(site.output, site.element)
     quotient = float32(x / scale)
-    yield Step("in steps of the output", f"float32({x!r} / {scale!r})", quotient, f"{place('x', site.element)} is {x!r}")
+    yield Step(
+        "in steps of the output", f"float32({x!r} / {scale!r})", quotient, f"{place('x', site.element)} is {x!r}"
+    )
     steps = to_int32(round_away(quotient))
     yield Step(
         "rounded",

@@ -63,7 +63,9 @@ def total_of_bytes(site: Site) -> Lesson[Result]:
     """The same, of int8 that is read and written as though it were uint8."""
     terms = terms_of(site, as_bytes=True)
     total = summed(
-        "sum", terms, f"of {len(terms)} numbers, each less the zero point; LiteRT reads them as uint8, which is a defect"
+        "sum",
+        terms,
+        f"of {len(terms)} numbers, each less the zero point; LiteRT reads them as uint8: a defect",
     )
     yield total
     multiplier, shift = yield from as_fixed_point((yield from multiplier_of(site)))

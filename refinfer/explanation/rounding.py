@@ -13,7 +13,6 @@ from refinfer.kernels.numerics import FixedPoint, FloatingPoint, Requantize
 from refinfer.kernels.quantization import FLOAT_RANGES
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 
-
 SHOWN_DIGITS = 16
 
 
@@ -95,7 +94,7 @@ def scaled_twice(x: int, multiplier: int, shift: int) -> Lesson[int]:
 
 def divided_by_power_of_two(x: int, exponent: int, label: str = "") -> Lesson[int]:
     """One rounding, ties away from zero [RoundingDivideByPOT]."""
-    y = (x + 2**exponent // 2 - (x < 0 and exponent > 0)) >> exponent
+    y = (x + ((1 << exponent) >> 1) - (x < 0 and exponent > 0)) >> exponent
     less = " - 1" if x < 0 and exponent > 0 else ""
     yield Step(
         label or f"/ 2**{exponent}",

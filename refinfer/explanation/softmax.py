@@ -32,9 +32,7 @@ def softmax(site: Site) -> Lesson[Result]:
     row = [int(q) for q in x[site.element[:-1]]]
     most = max(row)
     q = row[site.element[-1]]
-    yield Step(
-        "largest of the row", f"max({sorted(row)[-3:]})", most, f"of {len(row)} numbers"
-    )
+    yield Step("largest of the row", f"max({sorted(row)[-3:]})", most, f"of {len(row)} numbers")
     yield Step("difference", f"{q} - {most}", q - most, "zero points cancel; exp of it is at most 1")
     real = min(beta * site.scale(0) * 2.0**INPUT_FRACTION_BITS, 2.0**31 - 1)
     yield Step(
@@ -50,7 +48,9 @@ def softmax(site: Site) -> Lesson[Result]:
     headroom = 32 - total.bit_length()
     yield Step("free bits above the sum", f"32 - ({total}).bit_length()", headroom)
     fraction = (total << headroom) - 2**31
-    yield Step("sum as 1 + fraction", f"({total} << {headroom}) - 2**31", fraction, "in Q0, of a sum moved to between 1 and 2")
+    yield Step(
+        "sum as 1 + fraction", f"({total} << {headroom}) - 2**31", fraction, "in Q0, of a sum moved to between 1 and 2"
+    )
     reciprocal = one_over_one_plus_x(fraction)
     yield Step(
         "1 / (1 + fraction)",
@@ -64,7 +64,9 @@ def softmax(site: Site) -> Lesson[Result]:
     low, high = LIMITS[site.output.type]
     exponent = SUM_INTEGER_BITS - headroom + 31 - (high - low).bit_length()
     steps = yield from divided_by_power_of_two(product, exponent, "quotient in output steps")
-    yield Step("from the zero point", f"{steps} + {low}", steps + low, "the output's zero point is fixed, as its scale is")
+    yield Step(
+        "from the zero point", f"{steps} + {low}", steps + low, "the output's zero point is fixed, as its scale is"
+    )
     y = min(max(steps + low, low), high)
     yield Step("limited", f"min(max({steps + low}, {low}), {high})", y)
     factor = beta * site.scale(0)
@@ -95,7 +97,9 @@ def total_of(row: list[int], most: int, multiplier: int, shift: int, least: int,
     for q in set(row):
         *_, last = exponential(q - most, multiplier, shift, least)
         known[q] = divide_by_power_of_two(int(last.value), SUM_INTEGER_BITS)
-    terms = [Term(place("x", (*site.element[:-1], i)), f"exp of {q} - {most}, / 2**12", known[q]) for i, q in enumerate(row)]
+    terms = [
+        Term(place("x", (*site.element[:-1], i)), f"exp of {q} - {most}, / 2**12", known[q]) for i, q in enumerate(row)
+    ]
     total = summed("sum of exponentials", terms, f"each rounded to {31 - SUM_INTEGER_BITS} bits behind the point")
     yield total
     wrapped = int(total.value) % 2**32

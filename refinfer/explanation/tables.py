@@ -175,7 +175,9 @@ def in_fixed_point(site: Site, function: Callable[[int], Lesson[int]], right: in
         return y
     scale = site.scale(0)
     real = scale * 2.0**FRACTION_BITS
-    yield Step("real multiplier", f"{scale!r} * 2.0**{FRACTION_BITS}", real, f"x with {FRACTION_BITS} bits behind the point")
+    yield Step(
+        "real multiplier", f"{scale!r} * 2.0**{FRACTION_BITS}", real, f"x with {FRACTION_BITS} bits behind the point"
+    )
     x = yield from scaled_twice(centred, *(yield from as_fixed_point(real)))
     q0 = yield from function(x)
     steps = yield from divided_by_power_of_two(q0, right, "in steps of the output")
@@ -191,15 +193,24 @@ def hard_swish(site: Site) -> Lesson[Result]:
     centred = yield from less_zero_point(site)
     fine = centred << 7
     yield Step("7 bits below the point", f"{centred} << 7", fine)
-    yield Step("multiplier of the output", str(p.output_multiplier), p.output_multiplier, "x / 128 * scale / output scale, in 16 bits")
+    yield Step(
+        "multiplier of the output",
+        str(p.output_multiplier),
+        p.output_multiplier,
+        "x / 128 * scale / output scale, in 16 bits",
+    )
     y = multiply(fine, p.output_multiplier, 16)
-    yield Step("x", f"multiply({fine}, {p.output_multiplier}, 16)", y, f"on the output's scale, but for 2**{p.output_exponent}")
+    yield Step(
+        "x", f"multiply({fine}, {p.output_multiplier}, 16)", y, f"on the output's scale, but for 2**{p.output_exponent}"
+    )
     gate = yield from gate_of(fine, p)
     product = gate * y
     cut = abs(product) >> 15
     cut = cut if product >= 0 else -cut
     sign = "" if product >= 0 else "-"
-    yield Step("x * gate", f"{sign}(abs({gate} * {y}) >> 15)", cut, "cut off towards zero, so that errors do not add up")
+    yield Step(
+        "x * gate", f"{sign}(abs({gate} * {y}) >> 15)", cut, "cut off towards zero, so that errors do not add up"
+    )
     exponent = -p.output_exponent
     found = yield from divided_in_16_bits(cut, exponent, "in steps of the output")
     low, high = LIMITS[site.output.type]

@@ -10,7 +10,7 @@ from refinfer.explanation.explain import Account, Explanation, Row
 from refinfer.explanation.lessons import topic_of
 from refinfer.explanation.steps import Step
 from refinfer.kernels.registry import DIALECTS
-from refinfer.schema.graph import Graph, Node
+from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.report import model_to_dict
 from refinfer.terminal.names import model_name, operator_name
 from refinfer.terminal.text import (
@@ -41,7 +41,9 @@ def explain_lines(found: Explanation, given: Sequence[str], screen: Screen) -> I
         yield from wrapped(printable(words), screen, "  ")
     for account in found.accounts:
         if account.refusal:
-            yield from painted(f"{account.dialect}: {printable(account.refusal)}", screen, YELLOW, indent="    ", first="  ")
+            yield from painted(
+                f"{account.dialect}: {printable(account.refusal)}", screen, YELLOW, indent="    ", first="  "
+            )
     yield from _steps(found, screen)
     yield ""
     if sum(1 for account in found.accounts if account.steps) > 1 and found.parting is None:
@@ -144,13 +146,18 @@ def operators_lines(graph: Graph, screen: Screen) -> Iterator[str]:
         (
             str(node.index),
             printable(node.name),
-            ", ".join(f"{y.type.name.lower()} {screen.times.join(map(str, y.shape)) or 'scalar'}" for y in node.outputs),
+            ", ".join(kind_of(y, screen) for y in node.outputs),
             " and ".join(explained_in(node)) or "no",
         )
         for node in graph.subgraphs[0].nodes
     ]
     columns = [Column("op", True), Column("operator"), Column("output", cut=END), Column("can be explained")]
     yield from table(columns, rows, screen)
+
+
+def kind_of(tensor: Tensor, screen: Screen) -> str:
+    """Type and shape."""
+    return f"{tensor.type.name.lower()} {screen.times.join(map(str, tensor.shape)) or 'scalar'}"
 
 
 def explained_in(node: Node) -> list[str]:

@@ -751,6 +751,7 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
         ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),
         ("diff", [[LSTM, "--seeds", "2"], [HYBRID, "--seeds", "1"]], {"against"}),
+        ("explain", [[CONV], [CONV, "--op", "6"], [HYBRID, "--op", "0"]], set()),
         ("boards", [[]], {"figures"}),
         ("targets", [[]], set()),
     ],

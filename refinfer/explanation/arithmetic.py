@@ -200,7 +200,7 @@ def tanh_by_table(x: int, multiplier: int, shift: int) -> int:
 
 
 def _interpolated(position: int, fraction_bits: int, beyond: int) -> int:
-    entry, fraction = divmod(position, 2**fraction_bits)
+    entry, fraction = divmod(position, 1 << fraction_bits)
     if entry >= TABLE_SIZE - 1:
         return beyond
     low, high = int(sigmoid_table()[entry]), int(sigmoid_table()[entry + 1])

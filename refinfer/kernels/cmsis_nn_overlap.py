@@ -127,7 +127,7 @@ def of_depthwise(node: Node, position: int, build: Build) -> Overlap | None:
         return of_depthwise_mve(w)
     in_fours = multiplier % 4 == 0 and w.dilation == (1, 1)
     last = w.output_channels - w.channels - (3 if in_fours else 0)
-    return at_least(worst(by_pixels(first_pixels(w), w.channels, w.output_channels)) + last)
+    return at_least(worst(by_pixels(first_pixels(w), w.channels, w.output_channels, ahead=last)))
 
 
 def multiplier_of(node: Node) -> int:
@@ -208,7 +208,7 @@ def of_turned_around(w: Window, build: Build) -> Overlap:
     (down, right), (top, left) = w.stride, w.padding
     rows = first_stretched(w.height, w.filter_height, down, w.filter_height - 1 - top, w.output_height)
     columns = first_stretched(w.width, w.filter_width, right, w.filter_width - 1 - left, w.output_width)
-    firsts = pixels(rows, columns, w.width)
+    firsts = pixels(rows, columns, w.height, w.width)
     return at_least(worst(by_pixels(firsts, w.channels, w.output_channels, columns_at_once(build))))
 
 

@@ -46,7 +46,7 @@ from refinfer.kernels.kernel import Kernel, Overlap, Persistent, Request, Scratc
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.library_window import Window, window
-from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, image_by_image, size_of, worst
+from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, size_of, worst
 from refinfer.kernels.quantization import require_convolution_quantization
 from refinfer.kernels.sliding import under_rows, under_windows
 from refinfer.kernels.window import Windows, windows
@@ -220,10 +220,8 @@ def window_of(node: Node, table: type[Conv2DOptions] | type[DepthwiseConv2DOptio
 
 def over_windows(node: Node, w: Window, ahead: int) -> Overlap:
     """Pixel by pixel; the last that is read of a window comes when `ahead` channels more are written than read."""
-    nbytes = size_of(output_at(node, 0))
-    distance = worst(by_pixels(first_pixels(w), w.channels, w.output_channels)) + ahead
-    x_image, y_image = w.height * w.width * w.channels, w.output_height * w.output_width * w.output_channels
-    return at_least(nbytes * image_by_image(w.batches, distance, x_image, y_image))
+    steps = by_pixels(first_pixels(w), w.channels, w.output_channels, ahead=ahead)
+    return at_least(size_of(output_at(node, 0)) * worst(steps))
 
 
 def fold_conv(node: Node, host: Host) -> Evaluate:

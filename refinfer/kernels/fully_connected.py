@@ -39,7 +39,7 @@ from refinfer.kernels.layout import BOOL, ENUM, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits, product_ratio, ratio_of_float_product
-from refinfer.kernels.overlap import at_least, image_by_image, in_order, last_pass, size_of
+from refinfer.kernels.overlap import at_least, in_order, last_pass, size_of, worst
 from refinfer.kernels.quantization import (
     ACTIVATION_BOUNDS,
     activate,
@@ -149,8 +149,8 @@ def overlap_of_passes(node: Node, at_once: int) -> int:
     """The distance if each pass over a row of the input makes `at_once` outputs."""
     x, y = ends(node)
     outputs, depth = y.shape[-1], input_at(node, FILTER).shape[-1]
-    distance = last_pass(outputs, at_once) * size_of(y)
-    return image_by_image(y.elements // max(1, outputs), distance, depth * size_of(x), outputs * size_of(y))
+    rows, last = y.elements // max(1, outputs), last_pass(outputs, at_once)
+    return worst(((row * outputs + last) * size_of(y), row * depth * size_of(x)) for row in range(rows))
 
 
 Product = Callable[["Array", "Array", "Array | None"], "Array"]

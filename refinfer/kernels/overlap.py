@@ -94,28 +94,32 @@ def first_cells(size: int, length: int, stride: int, dilation: int, before: int,
 
 
 def first_pixels(w: Window) -> list[int | None]:
-    """The first pixel of the image that each window reads, for the windows of one image in the order of the output."""
+    """The first pixel of the images that each window reads, for the windows in the order of the output."""
     (dy, dx), (sy, sx), (top, left) = w.dilation, w.stride, w.padding
     rows = first_cells(w.height, w.filter_height, sy, dy, top, w.output_height)
     columns = first_cells(w.width, w.filter_width, sx, dx, left, w.output_width)
-    return pixels(rows, columns, w.width)
+    return pixels(rows, columns, w.height, w.width, w.batches)
 
 
-def pixels(rows: Sequence[int | None], columns: Sequence[int | None], width: int) -> list[int | None]:
-    """The pixels of a row and a column each, row by row."""
-    return [None if y is None or x is None else y * width + x for y, x in product(rows, columns)]
+def pixels(
+    rows: Sequence[int | None], columns: Sequence[int | None], height: int, width: int, images: int = 1
+) -> list[int | None]:
+    """The pixels of a row and a column each, image by image and row by row."""
+    each = product(range(images), rows, columns)
+    return [None if y is None or x is None else (image * height + y) * width + x for image, y, x in each]
 
 
-def by_pixels(firsts: Sequence[int | None], x_pixel: int, y_pixel: int, at_once: int = 1) -> Iterator[Step]:
-    """The windows of `at_once` pixels are read, then these pixels are written, and so on; pixels are bytes."""
+def by_pixels(
+    firsts: Sequence[int | None], x_pixel: int, y_pixel: int, at_once: int = 1, ahead: int = 0
+) -> Iterator[Step]:
+    """The windows of `at_once` pixels are read, then these pixels are written, and so on.
+
+    `x_pixel` and `y_pixel` are the sizes of a pixel. If pixels are written in parts, then the last that is read for one
+    of them, though it lies behind the first of its window, comes when so much more is written: `ahead`.
+    """
     for pixel, first in enumerate(firsts):
         if first is not None:
-            yield (pixel - pixel % at_once) * y_pixel, first * x_pixel
-
-
-def image_by_image(images: int, distance: int, x_image: int, y_image: int) -> int:
-    """The distance for several images, if it is `distance` for one: outputs of a larger image get ahead."""
-    return distance + max(0, (images - 1) * (y_image - x_image))
+            yield (pixel - pixel % at_once) * y_pixel + ahead, first * x_pixel
 
 
 def last_pass(outputs: int, at_once: int) -> int:

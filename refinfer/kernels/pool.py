@@ -28,7 +28,7 @@ from refinfer.kernels.kernel import Kernel, Overlap, Request, op_data, require, 
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.library_window import Window
-from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, image_by_image, size_of, worst
+from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, size_of, worst
 from refinfer.kernels.quantization import activate, activation_range, require_activation_range, require_zero_point
 from refinfer.kernels.sliding import under_windows
 from refinfer.kernels.window import Windows, output_size, windows
@@ -93,9 +93,7 @@ def prepare_l2_pool(node: Node, build: Build) -> Iterator[Request]:
 def overlap(node: Node, position: int, build: Build) -> Overlap | None:
     """Channel by channel, a window is read and its output written [reference/pooling.h]."""
     w = window_of(node)
-    distance = worst(by_pixels(first_pixels(w), w.channels, w.channels))
-    x_image, y_image = w.height * w.width * w.channels, w.output_height * w.output_width * w.channels
-    return at_least(size_of(output_at(node, 0)) * image_by_image(w.batches, distance, x_image, y_image))
+    return at_least(size_of(output_at(node, 0)) * worst(by_pixels(first_pixels(w), w.channels, w.channels)))
 
 
 def window_of(node: Node) -> Window:

@@ -27,7 +27,7 @@ from refinfer.kernels.fixedpoint import round_away
 from refinfer.kernels.kernel import Kernel, Overlap, Request, require, temps
 from refinfer.kernels.layout import BOOL, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.overlap import at_least, by_pixels, image_by_image, nbytes, pixels, size_of, worst
+from refinfer.kernels.overlap import at_least, by_pixels, pixels, size_of, worst
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import ResizeBilinearOptions, ResizeNearestNeighborOptions
@@ -77,8 +77,8 @@ def overlap_nearest_neighbor(node: Node, position: int, build: Build) -> Overlap
     rows = [nearest_cell(i, x.shape[1], y.shape[1], options) for i in range(y.shape[1])]
     columns = [nearest_cell(i, x.shape[2], y.shape[2], options) for i in range(y.shape[2])]
     pixel = size_of(y) * y.shape[3]
-    distance = worst(by_pixels(pixels(rows, columns, x.shape[2]), pixel, pixel)) + pixel
-    return at_least(image_by_image(y.shape[0], distance, nbytes(x) // y.shape[0], nbytes(y) // y.shape[0]))
+    sources = pixels(rows, columns, *x.shape[1:3], images=y.shape[0])
+    return at_least(worst(by_pixels(sources, pixel, pixel, ahead=pixel)))
 
 
 def nearest_cell(i: int, size: int, output_size: int, options: ResizeNearestNeighborOptions) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.kernels.broadcast import Elementwise
 from refinfer.kernels.common import first_scale, first_zero_point
@@ -57,9 +58,20 @@ def input_of(tensor: Tensor, scale: float, left_shift: int) -> Input:
 
 
 def to_common_scale(x: Array, p: Input) -> Array:
-    """((x + offset) << left_shift) * multiplier * 2**(shift - 31), in int32."""
+    """((x + offset) << left_shift) * multiplier * 2**(shift - 31), in int32; numbers of 8 bits are looked up."""
+    return scaled(x, p) if x.dtype.itemsize > 1 else scaled_bytes(p, x.dtype).take(x.view(np.uint8))
+
+
+def scaled(x: Array, p: Input) -> Array:
+    """The same, computed."""
     shifted = wrap_int32((x.astype(np.int64) + p.offset) << p.left_shift)
     return scale_twice(shifted, p.multiplier, p.shift)
+
+
+@lru_cache(maxsize=1024)
+def scaled_bytes(p: Input, dtype: np.dtype[Any]) -> Array:
+    """The same of all 256 numbers of a type, in the order of their bits."""
+    return scaled(np.arange(256, dtype=np.uint8).view(dtype), p)
 
 
 class Sum(NamedTuple):

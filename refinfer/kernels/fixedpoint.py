@@ -58,19 +58,28 @@ def scale_twice(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
     and an x86-64 shifts by that count modulo 32.
     """
     left, right = np.maximum(shift, 0) & 31, np.maximum(-np.asarray(shift), 0)
-    shifted = wrap_int32(x.astype(np.int64) << left)
+    shifted = wrap_int32(x.astype(np.int64) << left) if np.any(left) else x
     return divide_by_power_of_two(doubling_high_mul(shifted, multiplier), right)
 
 
 def doubling_high_mul(a: Array, b: Array | int) -> Array:
     """``a * b / 2**31``, ties up [SaturatingRoundingDoublingHighMul]; b is not negative, so nothing saturates."""
-    return (a.astype(np.int64) * b + 2**30) >> 31
+    product = a.astype(np.int64) * b
+    product += 2**30
+    product >>= 31
+    return product
 
 
 def divide_by_power_of_two(x: Array, exponent: Array | int) -> Array:
     """``x / 2**exponent``, ties away from zero [RoundingDivideByPOT]."""
-    half = (np.int64(1) << np.asarray(exponent, np.int64)) >> 1
-    return (x + half - ((x < 0) & (half > 0))) >> exponent
+    x, half = np.asarray(x, np.int64), (np.int64(1) << np.asarray(exponent, np.int64)) >> 1
+    if not np.any(half):
+        return x
+    y = (x >> 63) & -np.sign(half)  # -1 where a half would otherwise be rounded up
+    y += x
+    y += half
+    y >>= exponent
+    return y
 
 
 def divide_as_x86(x: Array, exponent: Array | int) -> Array:

@@ -106,7 +106,8 @@ class Machine:
             subgraph = self.graph.subgraphs[index]
             known = self.shapes(index, shapes)
             computes = [None if node.custom_code in self._custom else self._compute(node) for node in subgraph.nodes]
-            planned = Planned(tuple(shapes), make_plan(subgraph, computes, self._host, known))
+            evaluates = [step.evaluate for step in self._programs[index]]
+            planned = Planned(tuple(shapes), make_plan(subgraph, computes, evaluates, self._host, known))
             self._planned[index] = planned
         return planned.plan
 

@@ -34,6 +34,7 @@ from refinfer.kernels.compiled.vectors import (
     I64,
     add_products_of_pairs,
     all_lanes,
+    counted,
     generated,
     load,
     store,
@@ -77,30 +78,6 @@ def channels_of_row(taps: int, finished: bool) -> Any:
                 store(builder, total, there)
 
     return generated(11, body) if not INTERPRETED else plain_channels_of_row(finished)
-
-
-class counted:  # noqa: N801  # reads as the statement that it stands for
-    """`with counted(builder, number) as i:` writes a loop over 0 to number - 1, with at least one turn."""
-
-    def __init__(self, builder: ir.IRBuilder, number: ir.Value) -> None:
-        """Nothing is written before the loop is entered."""
-        self.builder, self.number = builder, number
-
-    def __enter__(self) -> ir.Value:
-        builder = self.builder
-        before, self.loop = builder.block, builder.append_basic_block()
-        builder.branch(self.loop)
-        builder.position_at_end(self.loop)
-        self.i = builder.phi(I64)
-        self.i.add_incoming(word(0), before)
-        return self.i
-
-    def __exit__(self, *failure: object) -> None:
-        builder, after = self.builder, self.builder.append_basic_block()
-        following = builder.add(self.i, word(1))
-        self.i.add_incoming(following, builder.block)
-        builder.cbranch(builder.icmp_signed("<", following, self.number), self.loop, after)
-        builder.position_at_end(after)
 
 
 def sum_of_taps(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refinfer.kernels.compiled.records import Address, Buffer, Record
-from refinfer.kernels.compute import Host, Shape, constant, dtype_of
+from refinfer.kernels.compute import Evaluate, Host, Shape, constant, dtype_of
 from refinfer.schema.graph import Node, Subgraph, Tensor
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Draft:
     held: dict[int, Buffer] = field(default_factory=dict)  # tensors whose value is in a buffer, by index
     loads: list[Load] = field(default_factory=list)  # of this segment
     constants: list[Array] = field(default_factory=list)  # kept alive
+    evaluate: Evaluate = tuple  # the numpy arithmetic of the node that is planned now
 
     def __post_init__(self) -> None:
         """See which nodes use each tensor; the user of an output comes after the last node."""
@@ -86,7 +87,15 @@ class Draft:
         require_compiled(not tensor.is_variable)
         return self._reserve(tensor, self.step)
 
+    def same(self, x: Tensor, y: Tensor) -> None:
+        """Let y be where x is, as long as either is needed."""
+        buffer = self.read(x)
+        assert isinstance(buffer, Buffer)
+        buffer.last = max(buffer.last, *self.users[y.index], self.step)
+        self.held[y.index] = buffer
+
     def _reserve(self, tensor: Tensor, first: int) -> Buffer:
+        require_compiled(dtype_of(tensor.type).kind in "biuf")
         nbytes = prod(self.shape(tensor)) * dtype_of(tensor.type).itemsize
         buffer = Buffer(nbytes, first, max(self.users[tensor.index], default=self.step))
         self.buffers.append(buffer)

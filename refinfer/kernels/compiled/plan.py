@@ -14,7 +14,7 @@ from refinfer.kernels.compiled.opcodes import OPCODES
 from refinfer.kernels.compiled.records import Buffer
 from refinfer.kernels.compiled.tables import PLANNERS
 from refinfer.kernels.compiled.walker import run
-from refinfer.kernels.compute import Compute, Host, Shape, dtype_of
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Refusal
 from refinfer.schema.graph import Node, Subgraph, Tensor
 
@@ -67,14 +67,21 @@ class Part:
 
 
 def make_plan(
-    subgraph: Subgraph, computes: Sequence[Compute | None], host: Host, shapes: Sequence[Shape | None]
+    subgraph: Subgraph,
+    computes: Sequence[Compute | None],
+    evaluates: Sequence[Evaluate],
+    host: Host,
+    shapes: Sequence[Shape | None],
 ) -> Plan | None:
-    """The plan of a subgraph; None if no node of it has a kernel. `computes` has None for nodes that are not ours."""
+    """The plan of a subgraph; None if no node of it has a kernel.
+
+    `computes` has None for nodes that are not ours, `evaluates` what numpy computes for each node.
+    """
     draft = Draft(subgraph, shapes, host)
     parts: list[Part | int] = []
     part: Part | None = None
     for node, compute in zip(subgraph.nodes, computes, strict=True):
-        draft.step = node.index
+        draft.step, draft.evaluate = node.index, evaluates[node.index]
         if part is None:
             draft.segment, draft.loads = node.index, []
         planner = None if compute is None else PLANNERS.get(compute.fold)

@@ -12,7 +12,7 @@ from refinfer.kernels import convolution, fully_connected
 from refinfer.kernels.common import input_at, optional_input, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
 from refinfer.kernels.compiled.jit import LANES, ROWS
-from refinfer.kernels.compiled.records import FIXED, FLOATING, WIDE, Address, Depthwise, Multiply, Widen
+from refinfer.kernels.compiled.records import FIXED, FLOATING, KINDS, WIDE, Address, Depthwise, Multiply, Widen
 from refinfer.kernels.compute import Shape, constant, dtype_of
 from refinfer.kernels.conv import (
     BELIEVERS,
@@ -27,7 +27,6 @@ from refinfer.kernels.conv import (
 from refinfer.kernels.fixedpoint import scale_int64, scale_twice
 from refinfer.kernels.numerics import FixedPoint, FloatingPoint
 from refinfer.kernels.window import Windows, span
-from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions, FullyConnectedOptions
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
     from refinfer.kernels.numerics import Requantize
 
-KINDS = {TensorType.INT8: 0, TensorType.UINT8: 1, TensorType.INT16: 2}
 MAX_IMAGE_BYTES = 2**28
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from refinfer.schema.enums import TensorType
+
 FIXED, WIDE, FLOATING = range(3)
 """How sums are scaled; see requantize.py."""
 
@@ -29,7 +31,7 @@ class Widen(NamedTuple):
     """Numbers, less their zero point, as int16, in rows with a margin of zeros."""
 
     source: Address
-    kind: int  # 0: int8, 1: uint8, 2: int16
+    kind: int  # one of KINDS
     batches: int
     height: int
     width: int  # numbers in a row
@@ -104,4 +106,120 @@ class Depthwise(NamedTuple):
     sums: Address
 
 
-Record = Widen | Multiply | Depthwise
+class Combine(NamedTuple):
+    """A sum, difference or product of two rows of int16, requantized."""
+
+    is_product: bool
+    first: Address
+    second: Address
+    vectors: int
+    sign: int  # -1: the second is taken off
+    parameters: int
+    offset: int
+    low: int
+    high: int
+    output: Address
+    size: int
+
+
+class LookUp(NamedTuple):
+    """What a table of 256 has for each byte."""
+
+    source: Address
+    number: int
+    table: int
+    size: int
+    output: Address
+
+
+class Quantize(NamedTuple):
+    """From floats to integers."""
+
+    source: Address
+    number: int
+    scale: int
+    zero_point: int
+    low: int
+    high: int
+    output: Address
+    size: int
+
+
+class Dequantize(NamedTuple):
+    """From int16 to floats."""
+
+    source: Address
+    number: int
+    scale: int
+    zero_point: int
+    output: Address
+
+
+class Move(NamedTuple):
+    """Stretches of bytes from here to there."""
+
+    source: Address
+    stretches: int
+    number: int
+    output: Address
+
+
+class Pool(NamedTuple):
+    """The largest or the average of each window."""
+
+    largest: bool
+    source: Address
+    kind: int
+    batches: int
+    height: int
+    width: int
+    channels: int
+    rows: int
+    columns: int
+    length_down: int
+    length_across: int
+    stride_down: int
+    stride_across: int
+    before_down: int
+    before_across: int
+    low: int
+    high: int
+    output: Address
+    sums: Address
+
+
+class Mean(NamedTuple):
+    """The mean over the middle one of three dimensions."""
+
+    source: Address
+    kind: int
+    outer: int
+    number: int
+    inner: int
+    parameters: int
+    offset: int
+    low: int
+    high: int
+    output: Address
+    size: int
+    sums: Address
+
+
+class Softmax(NamedTuple):
+    """SOFTMAX of bytes."""
+
+    source: Address
+    is_signed: bool
+    rows: int
+    depth: int
+    table: int
+    low: int
+    high: int
+    output: Address
+    size: int
+
+
+Record = Widen | Multiply | Depthwise | Combine | LookUp | Quantize | Dequantize | Move | Pool | Mean | Softmax
+
+KINDS = {TensorType.INT8: 0, TensorType.UINT8: 1, TensorType.INT16: 2}
+"""How a kernel is told the type of the integers that it reads."""

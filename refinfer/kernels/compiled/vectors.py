@@ -74,3 +74,27 @@ def add_products_of_pairs(builder: ir.IRBuilder, total: ir.Value, a: ir.Value, b
     even = pick(builder, products, products, range(0, 2 * LANES, 2))
     odd = pick(builder, products, products, range(1, 2 * LANES, 2))
     return builder.add(total, builder.add(even, odd))
+
+
+class counted:  # noqa: N801  # reads as the statement that it stands for
+    """`with counted(builder, number) as i:` writes a loop over 0 to number - 1, with at least one turn."""
+
+    def __init__(self, builder: ir.IRBuilder, number: ir.Value) -> None:
+        """Nothing is written before the loop is entered."""
+        self.builder, self.number = builder, number
+
+    def __enter__(self) -> ir.Value:
+        builder = self.builder
+        before, self.loop = builder.block, builder.append_basic_block()
+        builder.branch(self.loop)
+        builder.position_at_end(self.loop)
+        self.i = builder.phi(I64)
+        self.i.add_incoming(word(0), before)
+        return self.i
+
+    def __exit__(self, *failure: object) -> None:
+        builder, after = self.builder, self.builder.append_basic_block()
+        following = builder.add(self.i, word(1))
+        self.i.add_incoming(following, builder.block)
+        builder.cbranch(builder.icmp_signed("<", following, self.number), self.loop, after)
+        builder.position_at_end(after)

@@ -5,9 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.compiled.depthwise import depthwise
+from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, move, quantize
 from refinfer.kernels.compiled.jit import entry
 from refinfer.kernels.compiled.multiply import multiply, widen
-from refinfer.kernels.compiled.opcodes import DEPTHWISE, MULTIPLY, WIDEN
+from refinfer.kernels.compiled.opcodes import (
+    COMBINE,
+    DEPTHWISE,
+    DEQUANTIZE,
+    LOOK_UP,
+    MEAN,
+    MOVE,
+    MULTIPLY,
+    POOL,
+    QUANTIZE,
+    SOFTMAX,
+    WIDEN,
+)
+from refinfer.kernels.compiled.pooling import mean, pool, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,19 +29,38 @@ if TYPE_CHECKING:
 
 @entry("void(int64[:, ::1], int64, int64, int64)")
 def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
-    """Rows first to end - 1; `sums` is the address of room for a tile of sums."""
+    """Rows first to end - 1, whose fields are the kernel's parameters; `sums` is the address of room for a tile."""
     for index in range(first, end):
         r = table[index]
-        if r[0] == MULTIPLY:
-            multiply(
-                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10],
-                r[11], r[12], r[13], r[14], r[15], r[16], r[17], r[18], sums,
-            )  # fmt: skip
-        elif r[0] == WIDEN:
+        if r[0] == WIDEN:
             widen(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11])
+        elif r[0] == MULTIPLY:
+            multiply(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14], r[15], r[16], r[17], r[18], sums,
+            )  # fmt: skip
         elif r[0] == DEPTHWISE:
             depthwise(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24],
                 r[25], r[26], r[27], r[28], r[29], r[30], r[31], r[32], r[33], r[34], r[35],
             )  # fmt: skip
+        elif r[0] == COMBINE:
+            combine(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11])
+        elif r[0] == LOOK_UP:
+            look_up(r[1], r[2], r[3], r[4], r[5])
+        elif r[0] == QUANTIZE:
+            quantize(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8])
+        elif r[0] == DEQUANTIZE:
+            dequantize(r[1], r[2], r[3], r[4], r[5])
+        elif r[0] == MOVE:
+            move(r[1], r[2], r[3], r[4])
+        elif r[0] == POOL:
+            pool(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14], r[15], r[16], r[17], r[18], r[19],
+            )  # fmt: skip
+        elif r[0] == MEAN:
+            mean(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12])
+        elif r[0] == SOFTMAX:
+            softmax(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9])

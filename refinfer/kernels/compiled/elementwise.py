@@ -1,0 +1,170 @@
+"""What is computed number by number: tables, sums and products, and the way from floats and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from refinfer.kernels.compiled.jit import (
+    INTERPRETED,
+    LANES,
+    Number,
+    as_array,
+    float32s,
+    float64s,
+    int8s,
+    int16s,
+    int32s,
+    int64s,
+    njit,
+    uint8s,
+)
+from refinfer.kernels.compiled.requantize import rounded_away, scale_fixed, scaled_and_clamped
+from refinfer.kernels.compiled.vectors import I8, I16, I32, counted, generated, load, splat, store, word
+from refinfer.kernels.fixedpoint import scale_twice, wrap_int32
+
+VECTOR = ir.VectorType(I32, LANES)
+PARAMETERS = 5 * 4 * LANES  # bytes of those of one scaling
+
+
+def combination(product: bool, out: ir.Type, dtype: type) -> Any:
+    """A sum or product of two rows of int16, requantized, stored as integers of that type.
+
+    It takes (first, second, vectors, sign, parameters, offset, low, high, output). A sum has parameters for each input,
+    which is brought to a common scale first, and takes the second with its sign (0, or -1 for a difference); both have
+    parameters for the result.
+    """
+
+    def body(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        first, second, vectors, sign, parameters, offset, low, high, output = arguments
+        of_result = parameters if product else builder.add(parameters, word(2 * PARAMETERS))
+        signs = splat(builder, builder.trunc(sign, I32), LANES)
+        with counted(builder, vectors) as i:
+            place = builder.mul(i, word(2 * LANES))
+            a, b = (
+                builder.sext(load(builder, builder.add(each, place), ir.VectorType(I16, LANES)), VECTOR)
+                for each in (first, second)
+            )
+            if product:
+                total = builder.mul(a, b)
+            else:
+                a = scale_fixed(builder, a, parameters)
+                b = scale_fixed(builder, b, builder.add(parameters, word(PARAMETERS)))
+                total = builder.add(a, builder.sub(builder.xor(b, signs), signs))
+            y = scaled_and_clamped(builder, total, of_result, offset, low, high)
+            there = builder.add(output, builder.mul(i, word(LANES * out.width // 8)))
+            store(builder, builder.trunc(y, ir.VectorType(out, LANES)), there)
+
+    def plain(arguments: Sequence[int]) -> None:
+        first, second, vectors, sign, parameters, offset, low, high, output = arguments
+        count = vectors * LANES
+        a, b = (as_array(each, count, np.int16).astype(np.int64) for each in (first, second))
+        if product:
+            total = plain_scaled(a * b, parameters)
+        else:
+            b = plain_scaled(b, parameters + PARAMETERS)
+            total = plain_scaled(plain_scaled(a, parameters) + (-b if sign else b), parameters + 2 * PARAMETERS)
+        as_array(output, count, dtype)[:] = np.clip(total + offset, low, high).astype(dtype)
+
+    return plain if INTERPRETED else generated(9, body)
+
+
+def plain_scaled(x: Any, parameters: int) -> Any:
+    """`scale_twice` with parameters as a vector has them."""
+    bias, multiplier, left, _, right = (
+        as_array(parameters, 5 * LANES, np.int32).reshape(5, LANES)[:, 0].astype(np.int64)
+    )
+    return scale_twice(wrap_int32((wrap_int32(x) + bias) << left), multiplier, -right)
+
+
+sum_to_bytes = combination(False, I8, np.int8)
+sum_to_words = combination(False, I16, np.int16)
+product_to_bytes = combination(True, I8, np.int8)
+product_to_words = combination(True, I16, np.int16)
+
+
+@njit
+def combine(
+    is_product: int,
+    first: int,
+    second: int,
+    vectors: int,
+    sign: int,
+    parameters: int,
+    offset: int,
+    low: int,
+    high: int,
+    output: int,
+    size: int,
+) -> None:
+    """y = clamp(scale(a + b) + offset), or of a - b, or of a * b"""
+    if is_product and size == 1:
+        product_to_bytes((first, second, vectors, sign, parameters, offset, low, high, output))
+    elif is_product:
+        product_to_words((first, second, vectors, sign, parameters, offset, low, high, output))
+    elif size == 1:
+        sum_to_bytes((first, second, vectors, sign, parameters, offset, low, high, output))
+    else:
+        sum_to_words((first, second, vectors, sign, parameters, offset, low, high, output))
+
+
+@njit
+def look_up(source: int, count: int, table: int, size: int, output: int) -> None:
+    """y = table[x], where x is a byte, and an entry has `size` bytes"""
+    x = uint8s(source, count)
+    if size == 1:
+        of_bytes, bytes_out = int8s(table, 256), int8s(output, count)
+        for i in range(count):
+            bytes_out[i] = of_bytes[x[i]]
+    elif size == 2:
+        of_words, words_out = int16s(table, 256), int16s(output, count)
+        for i in range(count):
+            words_out[i] = of_words[x[i]]
+    else:
+        of_longs, longs_out = int32s(table, 256), int32s(output, count)
+        for i in range(count):
+            longs_out[i] = of_longs[x[i]]
+
+
+@njit
+def quantize(source: int, count: int, scale: int, zero_point: int, low: int, high: int, output: int, size: int) -> None:
+    """y = clamp(round(x / scale) + zero_point), ties away from zero, divided as floats; `scale` is an address"""
+    x, step = float32s(source, count), float32s(scale, 1)[0]
+    zero = np.int32(zero_point)
+    if size == 1:
+        bytes_out = int8s(output, count)
+        for i in range(count):
+            steps: Number = np.int32(steps_of(x[i] / step) + zero)
+            bytes_out[i] = np.int8(min(max(steps, low), high))
+    else:
+        words_out = int16s(output, count)
+        for i in range(count):
+            steps = np.int32(steps_of(x[i] / step) + zero)
+            words_out[i] = np.int16(min(max(steps, low), high))
+
+
+@njit
+def steps_of(x: float) -> Number:
+    """The nearest int32; -2**31 for NaN and for what is none, as on an x86-64."""
+    return rounded_away(x) if -2147483648.0 < x < 2147483647.0 else np.int32(-2147483648)
+
+
+@njit
+def dequantize(source: int, count: int, scale: int, zero_point: int, output: int) -> None:
+    """y = scale * (x - zero_point), of int16; `scale` is the address of a double"""
+    x, y, step = int16s(source, count), float32s(output, count), float64s(scale, 1)[0]
+    for i in range(count):
+        y[i] = np.float32(step * (x[i] - zero_point))
+
+
+@njit
+def move(source: int, stretches: int, count: int, output: int) -> None:
+    """Copy so many stretches of bytes: each has where it comes from, where it goes to, and how long it is."""
+    for i in range(count):
+        stretch = int64s(stretches + 24 * i, 3)
+        a, b = int8s(source + stretch[0], stretch[2]), int8s(output + stretch[1], stretch[2])
+        for j in range(stretch[2]):
+            b[j] = a[j]

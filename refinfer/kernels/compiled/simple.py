@@ -1,0 +1,324 @@
+"""The plans of what multiplies no matrices: tables, moves, sums, pooling, means, SOFTMAX.
+
+Two of them need to know next to nothing of the operator. What an operator makes of a single byte is a table of 256
+results, which its numpy arithmetic fills. And an operator that only moves numbers is asked to move their indices: that
+tells where everything goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refinfer.kernels import add, common_scale, mul, quantize, reduce, softmax
+from refinfer.kernels.binary import three_tensors
+from refinfer.kernels.common import input_at, integers, is_affine, options_of, output_at
+from refinfer.kernels.compiled.draft import Draft, require_compiled
+from refinfer.kernels.compiled.jit import LANES
+from refinfer.kernels.compiled.records import (
+    KINDS,
+    Address,
+    Combine,
+    Dequantize,
+    LookUp,
+    Mean,
+    Move,
+    Pool,
+    Quantize,
+    Softmax,
+    Widen,
+)
+from refinfer.kernels.compute import Shape, constant, dtype_of
+from refinfer.kernels.quantization import activation_range
+from refinfer.kernels.window import windows
+from refinfer.schema.enums import TensorType
+from refinfer.schema.graph import Node, Tensor
+from refinfer.schema.options import Pool2DOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+BYTES = (TensorType.INT8, TensorType.UINT8)
+MAX_STRETCHES = 2**18
+
+
+def plan_table(draft: Draft, node: Node) -> None:
+    """One byte in, one number out: the table that the numpy arithmetic makes of all bytes."""
+    x, y = input_at(node, 0), output_at(node, 0)
+    require_compiled(x.type in BYTES and len(node.inputs) == 1)
+    every_byte = np.arange(256, dtype=np.uint8).view(dtype_of(x.type))
+    (table,) = draft.evaluate(every_byte.reshape((256,) + (1,) * (len(draft.shape(x)) - 1)))
+    require_compiled(table.size == 256 and table.dtype.itemsize in (1, 2, 4))
+    draft.add(LookUp(draft.read(x), prod(draft.shape(x)), draft.keep(table), table.dtype.itemsize, draft.write(y)))
+
+
+def plan_quantize(draft: Draft, node: Node) -> None:
+    """From floats with one scale; from bytes, by a table."""
+    x, y = input_at(node, 0), output_at(node, 0)
+    if x.type in BYTES:
+        plan_table(draft, node)
+        return
+    scale, zero_point = quantize.along_axis(y)
+    require_compiled(x.type == TensorType.FLOAT32 and scale.ndim == 0)
+    low, high = quantize.limits_of(y)
+    step = draft.keep(np.array([scale], np.float32))
+    count, size = prod(draft.shape(x)), dtype_of(y.type).itemsize
+    draft.add(Quantize(draft.read(x), count, step, int(zero_point), low, high, draft.write(y), size))
+
+
+def plan_dequantize(draft: Draft, node: Node) -> None:
+    """From bytes by a table, and from int16 with one scale."""
+    x, y = input_at(node, 0), output_at(node, 0)
+    require_compiled(is_affine(x))
+    scale, zero_point = quantize.along_axis(x)
+    require_compiled(scale.ndim == 0)
+    if x.type in BYTES:
+        plan_table(draft, node)
+        return
+    require_compiled(x.type == TensorType.INT16)
+    step = draft.keep(np.array([scale], np.float64))
+    draft.add(Dequantize(draft.read(x), prod(draft.shape(x)), step, int(zero_point), draft.write(y)))
+
+
+def plan_view(draft: Draft, node: Node) -> None:
+    """The same numbers in another shape."""
+    x, y = input_at(node, 0), output_at(node, 0)
+    require_compiled(x.data is None and prod(draft.shape(x)) == prod(draft.shape(y)))
+    draft.same(x, y)
+
+
+def plan_moves(draft: Draft, node: Node) -> None:
+    """Give the numpy arithmetic indices to move, of each input those after the last one's, and see where they are.
+
+    What does not depend on the indices is a constant that the operator puts there: padding.
+    """
+    moved = [x for x in node.inputs if x is not None and x.data is None]
+    fixed = [None if x is None else constant(x) for x in node.inputs]
+    require_compiled(bool(moved) and all(x.type == moved[0].type for x in moved))
+    require_compiled(all(y.type == moved[0].type for y in node.outputs))
+    sizes = [prod(draft.shape(x)) for x in moved]
+    ends = np.cumsum(sizes)
+    indices = {
+        x.index: np.arange(end - size, end).reshape(draft.shape(x))
+        for x, size, end in zip(moved, sizes, ends, strict=True)
+    }
+    places = draft.evaluate(*arguments(node, fixed, indices))
+    shifted = draft.evaluate(*arguments(node, fixed, {key: each + ends[-1] for key, each in indices.items()}))
+    dtype = dtype_of(moved[0].type)
+    zeros = {x.index: np.zeros(draft.shape(x), dtype) for x in moved}
+    padding = draft.evaluate(*arguments(node, fixed, zeros))
+    probe = np.random.default_rng(0).integers(0, 100, ends[-1]).astype(dtype)
+    tried = draft.evaluate(*arguments(node, fixed, {key: probe[each] for key, each in indices.items()}))
+    for y, place, other, pad, found in zip(node.outputs, places, shifted, padding, tried, strict=True):
+        require_compiled(place.dtype == np.int64 and pad.dtype == dtype)
+        where = np.where(other - place == ends[-1], place, -1).reshape(-1)
+        expected = np.where(where < 0, pad.reshape(-1), probe[where])  # it may do more than move: rescale
+        require_compiled(np.array_equal(found.reshape(-1), expected))
+        output = draft.write(y)
+        sources: list[tuple[Address, Array]] = [(draft.keep(pad), np.where(where < 0, np.arange(where.size), -1))]
+        for x, size, end in zip(moved, sizes, ends, strict=True):
+            inside = (where >= end - size) & (where < end)
+            sources.append((draft.read(x), np.where(inside, where - (end - size), -1)))
+        for address, positions in sources:
+            add_move(draft, address, positions, output, dtype.itemsize)
+
+
+def arguments(node: Node, fixed: Sequence[Array | None], moved: dict[int, Array]) -> list[Array | None]:
+    """The node's inputs: constants as they are, and others from `moved`."""
+    return [
+        moved[x.index] if x is not None and x.data is None else array
+        for x, array in zip(node.inputs, fixed, strict=True)
+    ]
+
+
+def add_move(draft: Draft, source: Address, positions: Array, output: Address, itemsize: int) -> None:
+    """Move what each output has from `positions` of the source (-1: nothing), neighbours together."""
+    chosen = np.flatnonzero(positions >= 0)
+    if chosen.size == 0:
+        return
+    taken = positions[chosen]
+    breaks = np.flatnonzero((np.diff(taken) != 1) | (np.diff(chosen) != 1)) + 1
+    require_compiled(len(breaks) < MAX_STRETCHES)
+    firsts = np.concatenate(([0], breaks))
+    lengths = np.diff(np.concatenate((firsts, [chosen.size])))
+    stretches = itemsize * np.stack((taken[firsts], chosen[firsts], lengths), axis=1).astype(np.int64)
+    draft.add(Move(source, draft.keep(stretches), len(stretches), output))
+
+
+def stretched(draft: Draft, x: Tensor, shape: Shape) -> Address:
+    """The tensor's value, repeated along the dimensions in which it has to be."""
+    if draft.shape(x) == shape:
+        return draft.read(x)
+    if x.data is not None:
+        value = constant(x)
+        assert value is not None
+        return draft.keep(np.broadcast_to(value, shape))
+    size = dtype_of(x.type).itemsize
+    buffer = draft.scratch(size * prod(shape))
+    indices = np.arange(prod(draft.shape(x))).reshape(draft.shape(x))
+    add_move(draft, draft.read(x), np.broadcast_to(indices, shape).reshape(-1), buffer, size)
+    return buffer
+
+
+def plan_sum(sign: int) -> Callable[[Draft, Node], None]:
+    """Sums and differences through a common scale."""
+
+    def plan(draft: Draft, node: Node) -> None:
+        x = input_at(node, 0)
+        plain_int16 = getattr(node.options, "pot_scale_int16", False)
+        require_compiled(x.type in KINDS and (x.type != TensorType.INT16 or not plain_int16))
+        require_compiled(x.type in BYTES or is_affine(x))
+        p = add.sum_params(node)
+        parameters = [scaling_of_input(p.first), scaling_of_input(p.second), scaling(0, p.multiplier, p.shift)]
+        offsets = (p.first.offset, p.second.offset)
+        combine(draft, node, False, sign, offsets, parameters, (p.offset, p.low, p.high))
+
+    return plan
+
+
+def plan_product(draft: Draft, node: Node) -> None:
+    """Products of quantized tensors."""
+    x, _, y = three_tensors(node)
+    require_compiled(x.type in KINDS and y.type == x.type and is_affine(y))
+    p = mul.mul_params(node, draft.host)
+    offsets = (p.first_offset, p.second_offset)
+    combine(
+        draft,
+        node,
+        True,
+        0,
+        offsets,
+        [scaling(0, p.multiplier, p.shift)],
+        (p.output_offset, p.low, p.high),
+    )
+
+
+def combine(
+    draft: Draft,
+    node: Node,
+    is_product: bool,
+    sign: int,
+    offsets: tuple[int, int],
+    parameters: Sequence[Array],
+    finish: tuple[int, int, int],
+) -> None:
+    """Both inputs as int16 without their zero points, and a row for the rest."""
+    *inputs, y = three_tensors(node)
+    shape = draft.shape(y)
+    count = prod(shape)
+    targets = draft.scratch(2 * count), draft.scratch(2 * count)
+    for x, offset, target in zip(inputs, offsets, targets, strict=True):
+        source = stretched(draft, x, shape)
+        draft.add(Widen(source, KINDS[x.type], 1, 1, count, 0, 0, 1, count, offset, target))
+    table = draft.keep(np.concatenate(parameters))
+    size = dtype_of(y.type).itemsize
+    draft.add(Combine(is_product, *targets, -(-count // LANES), sign, table, *finish, draft.write(y), size))
+
+
+def scaling_of_input(p: common_scale.Input) -> Array:
+    """Of an input on its way to the common scale: its shift may not be to the left."""
+    require_compiled(-31 < p.shift <= 0)
+    return scaling(p.left_shift, p.multiplier, p.shift)
+
+
+def scaling(left: int, multiplier: int, shift: int) -> Array:
+    """The parameters of one scaling for all lanes, as requantize.py has them."""
+    require_compiled(-31 < shift < 31)
+    right = max(-shift, 0)
+    values = (0, multiplier, left + max(shift, 0), (1 << right) >> 1, right)
+    return np.repeat(np.array(values, np.int32), LANES)
+
+
+def plan_pool(largest: bool) -> Callable[[Draft, Node], None]:
+    """MAX_POOL_2D and AVERAGE_POOL_2D."""
+
+    def plan(draft: Draft, node: Node) -> None:
+        x, y = input_at(node, 0), output_at(node, 0)
+        options = options_of(node, Pool2DOptions)
+        shape = draft.shape(x)
+        require_compiled(x.type in KINDS and len(shape) == 4)
+        batches, height, width, channels = shape
+        low, high = activation_range(y, options.fused_activation_function)
+        rows = windows(options.padding, shape[1], options.filter_height, options.stride_h)
+        columns = windows(options.padding, shape[2], options.filter_width, options.stride_w)
+        sums = draft.scratch(4 * shape[3])
+        draft.add(
+            Pool(
+                largest,
+                draft.read(x),
+                KINDS[x.type],
+                batches,
+                height,
+                width,
+                channels,
+                rows.number,
+                columns.number,
+                rows.length,
+                columns.length,
+                rows.stride,
+                columns.stride,
+                rows.before,
+                columns.before,
+                low,
+                high,
+                draft.write(y),
+                sums,
+            )
+        )
+
+    return plan
+
+
+def plan_mean(draft: Draft, node: Node) -> None:
+    """The mean of integers over neighbouring dimensions."""
+    x, axis, y = input_at(node, 0), input_at(node, 1), output_at(node, 0)
+    shape = draft.shape(x)
+    require_compiled(x.type in KINDS and axis.data is not None)
+    axes = sorted({each % len(shape) for each in integers(axis)})
+    require_compiled(bool(axes) and axes == list(range(axes[0], axes[-1] + 1)))
+    outer, count, inner = prod(shape[: axes[0]]), prod(shape[axes[0] : axes[-1] + 1]), prod(shape[axes[-1] + 1 :])
+    require_compiled(count < 2**14)
+    p = reduce.divided(reduce.rescaling_of(node), count)
+    parameters = scaling(0, p.multiplier, p.shift)
+    parameters[:LANES] = -p.input_zero_point * count
+    limits = np.iinfo(dtype_of(y.type))
+    draft.add(
+        Mean(
+            draft.read(x),
+            KINDS[x.type],
+            outer,
+            count,
+            inner,
+            draft.keep(parameters),
+            p.output_zero_point,
+            int(limits.min),
+            int(limits.max),
+            draft.write(y),
+            limits.dtype.itemsize,
+            draft.scratch(4 * inner),
+        )
+    )
+
+
+def plan_softmax(draft: Draft, node: Node) -> None:
+    """8 bits in, 8 or 16 out, in fixed point."""
+    x, y = input_at(node, 0), output_at(node, 0)
+    require_compiled(x.type in BYTES)
+    rows = softmax.SOFTMAX_FOLDS[x.type][y.type](node, draft.host)
+    assert isinstance(rows, partial)
+    table, low, high = rows.args
+    shape = draft.shape(x)
+    depth, size = shape[-1], dtype_of(y.type).itemsize
+    exponentials = draft.keep(table.astype(np.int64))
+    signed = x.type == TensorType.INT8
+    draft.add(
+        Softmax(draft.read(x), signed, prod(shape) // depth, depth, exponentials, low, high, draft.write(y), size)
+    )
+
+
+PLAN_MAXIMUM, PLAN_AVERAGE = plan_pool(largest=True), plan_pool(largest=False)
+PLAN_SUM, PLAN_DIFFERENCE = plan_sum(0), plan_sum(-1)

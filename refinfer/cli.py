@@ -130,6 +130,8 @@ def memory(arguments: Namespace) -> int:
     most = None if arguments.fail_above is None else parse_size(arguments.fail_above)
     if arguments.arena_in is not None:
         return memory_in_regions(arguments)
+    if pictures_asked(arguments):
+        return memory_pictures(arguments, most)
     target = find_target(arguments.target or DEFAULT_TARGET)
     if arguments.two_arenas:
         target = target.in_two_arenas()
@@ -156,11 +158,13 @@ def memory(arguments: Namespace) -> int:
 
 def check_memory(arguments: Namespace) -> None:
     """What goes together."""
+    pictures = pictures_asked(arguments)
     answers = {
         "--together": arguments.together,
         "--arena-in": arguments.arena_in is not None,
         "--baseline": arguments.baseline is not None,
         "--csv": arguments.csv is not None,
+        " ".join(pictures): bool(pictures),
     }
     asked = [option for option, given in answers.items() if given]
     if len(asked) > 1 and (arguments.together or arguments.arena_in is not None):
@@ -169,8 +173,65 @@ def check_memory(arguments: Namespace) -> None:
         raise UsageError("--arena-in tells of one arena and of two, and says no by itself if none fits")
     if arguments.arena_in is not None and len(arguments.models) > 1:
         raise UsageError("--arena-in takes one model")
+    if pictures and len(arguments.models) > 1:
+        raise UsageError(f"{' '.join(pictures)}: a picture shows one model")
+    if arguments.board is not None and not pictures:
+        raise UsageError("--board is for --html, --svg and --png; 'refinfer fit' tells whether a model fits a board")
     if len(arguments.models) > 2 and not arguments.together:
         raise UsageError("of two models it tells what grew; what several take in one arena, --together tells")
+
+
+def pictures_asked(arguments: Namespace) -> dict[str, str]:
+    """The files to be written, by option."""
+    files = {"--html": arguments.html, "--svg": arguments.svg, "--png": arguments.png}
+    return {option: path for option, path in files.items() if path is not None}
+
+
+def memory_pictures(arguments: Namespace, most: int | None) -> int:
+    """`refinfer memory --html`, `--svg` and `--png`: the account as a page or a picture."""
+    from refinfer.boards import find_board
+    from refinfer.page.html import page
+    from refinfer.page.picture import picture_of
+    from refinfer.page.png import png
+    from refinfer.page.svg import svg
+    from refinfer.simulator import Refused, simulate
+    from refinfer.terminal.memory import headline
+    from refinfer.verdict import fit as fit_one
+    from refinfer.verdict import smallest_boards
+
+    files = pictures_asked(arguments)
+    for path in files.values():
+        check_new(path, arguments.force)
+    board = None if arguments.board is None else find_board(arguments.board)
+    graph = load(arguments.models[0])
+    target = target_of_picture(arguments, graph, board)
+    try:
+        report = simulate(graph, target)
+    except Refused as refusal:
+        return tell_refusal(graph, target, refusal, arguments.json)
+    verdict = None if board is None else fit_one(report, board)
+    others = smallest_boards(graph) if "--html" in files and not (verdict and verdict.fits) else ()
+    makers = {
+        "--html": lambda: page(report, verdict, others).encode(),
+        "--svg": lambda: svg(picture_of(report)).encode(),
+        "--png": lambda: png(picture_of(report)),
+    }
+    made = {path: makers[option]() for option, path in files.items()}
+    for path, content in made.items():
+        with open(path, "wb" if arguments.force else "xb") as file:
+            file.write(content)
+    write_json(report.to_dict()) if arguments.json else write([*headline(report, screen()), *files.values()])
+    return NO if report.refusal is not None or too_large(graph.name, report.arena.minimum, most) else YES
+
+
+def target_of_picture(arguments: Namespace, graph: Graph, board: Board | None) -> Target:
+    """The build that was asked for; of a board the worst that it may have."""
+    from refinfer.simulator import find_target
+    from refinfer.verdict import fit as fit_one
+
+    worst = fit_one(graph, board).target if board is not None and arguments.target is None else None
+    target = find_target(arguments.target or worst or DEFAULT_TARGET)
+    return target.in_two_arenas() if arguments.two_arenas else target
 
 
 def memory_together(arguments: Namespace, target: Target, most: int | None) -> int:
@@ -395,6 +456,11 @@ def check_output(path: str | None, force: bool, outputs: int) -> None:
         raise UsageError(f"{path}: the outputs can be written to an .npz, or a single one to an .npy")
     if path.endswith(".npy") and outputs != 1:
         raise UsageError(f"{path}: an .npy holds one array and the model has {outputs} outputs; take an .npz")
+    check_new(path, force)
+
+
+def check_new(path: str, force: bool) -> None:
+    """Nothing is overwritten unless that was said."""
     if os.path.exists(path) and not force:
         raise UsageError(f"{path}: exists; --force overwrites it")
 
@@ -626,6 +692,13 @@ COMMANDS = {
             ALL,
             JSON,
             _option("--csv", choices=("allocations", "buffers", "steps"), help="print one of the lists as CSV"),
+            _option("--html", metavar="FILE", help="write all of it as a page, with a picture of the arena"),
+            _option("--svg", metavar="FILE", help="write the picture alone"),
+            _option("--png", metavar="FILE", help="likewise, as pixels"),
+            _option(
+                "--board", metavar="ID", help="in a page: does it fit? and the worst build that this board may have"
+            ),
+            _switch("--force", "overwrite those files"),
         ],
     ),
     "inspect": (inspect, "what is in the file?", [MODEL, ALL, JSON]),

@@ -10,9 +10,11 @@ ZOOM = 3  # pixels of the picture to one of the SVG: about 400 to an inch, if it
 
 
 def png(picture: Picture) -> bytes:
-    """The picture in light colours; raises ModuleNotFoundError without the package, UsageError without any font."""
-    from resvg_py import svg_to_bytes
-
+    """The picture in light colours; raises UsageError without the package, or without any font."""
+    try:
+        from resvg_py import svg_to_bytes
+    except ModuleNotFoundError:
+        raise UsageError("a PNG is made by resvg-py: pip install 'refinfer[png]'") from None
     if svg_to_bytes(svg_string=SAMPLE.format("refinfer")) == svg_to_bytes(svg_string=SAMPLE.format("")):
         raise UsageError("no font was found for the text of a PNG; install one, such as DejaVu Sans or Arial")
     return bytes(svg_to_bytes(svg_string=svg(picture, dark=False), zoom=ZOOM))

@@ -19,7 +19,9 @@ PLOT_HEIGHT = 440
 LOADING_WIDTH = 170
 BELOW, LEGEND_ROW = 44, 20
 LINE, PAD = 13, 4  # pixels of a line, and around text
+NARROWEST_LETTER = 6.3
 SMALL, LARGE = 1.0, 17 / 11  # of the text, and of the title
+SEAM = 0.6  # pixels by which neighbours overlap that are to look like one
 NARROWEST_NAME = 13  # pixels of a step under which its name is written
 
 
@@ -53,9 +55,9 @@ class Frame:
         """The lower edge."""
         return self.y + self.height
 
-    def box(self, block: Block) -> tuple[float, float, float, float]:
+    def box(self, block: Block, seam: float = 0) -> tuple[float, float, float, float]:
         """x, y, width and height of a block; nothing is so small that it cannot be seen."""
-        width = max((block.last - block.first + 1) * self.step, 1)
+        width = max((block.last - block.first + 1) * self.step, 1) + (seam if block.last + 1 < self.count else 0)
         height = max(self.up(block.bottom) - self.up(block.top), 1)
         return self.across(block.first), self.up(block.bottom) - height, width, height
 
@@ -141,16 +143,18 @@ def rectangle(box: tuple[float, float, float, float], attributes: str, inside: s
 
 def width_of(words: str, scale: float = SMALL) -> float:
     """About how many pixels the words take; fonts differ, so rather more than less."""
-    return scale * sum(7.6 if c.isupper() or c in "_—…" or not c.isascii() else 6.3 for c in words)
+    return scale * sum(7.6 if c.isupper() or c in "_…" or not c.isascii() else NARROWEST_LETTER for c in words)
 
 
 def cut(words: str, room: float, scale: float = SMALL) -> str:
     """As much of the words as there is room for: of their middle something may be missing."""
-    kept = words
-    while kept and width_of(kept, scale) > room:
-        middle = len(kept) // 2
-        kept = kept[:middle].removesuffix("…") + "…" + kept[middle + 1 :].removeprefix("…") if len(kept) > 3 else ""
-    return kept
+    if width_of(words, scale) <= room:
+        return words
+    for kept in range(min(int(room / (NARROWEST_LETTER * scale)), len(words) - 1), 3, -1):
+        shown = f"{words[: kept - kept // 2]}…{words[len(words) - kept // 2 :]}"
+        if width_of(shown, scale) <= room:
+            return shown
+    return ""
 
 
 # parts of the picture
@@ -192,7 +196,7 @@ def ticks(size: int, most: int = 6) -> range:
 
 def drawn(block: Block, frame: Frame, running: bool, picture: Picture) -> Iterator[str]:
     """A block with its title, hatched if it is not there for long, and with its name where there is room for it."""
-    box = frame.box(block)
+    box = frame.box(block, 0 if running else SEAM)
     alive = picture.peak is not None and block.number in picture.peak.buffers and block.kind in (BUFFER, SCRATCH)
     kind = {TAIL: f"tail owner{block.hue}"}.get(block.kind, block.kind)
     styled = f"hue{block.hue}" if block.kind in (BUFFER, SCRATCH) else ""

@@ -149,6 +149,13 @@ class Report:
             "refusal": refusal_to_dict(self.refusal) if self.refusal else None,
         }
 
+    def _repr_html_(self) -> str:
+        """The picture, which Jupyter shows in place of the values."""
+        from refinfer.page.picture import picture_of
+        from refinfer.page.svg import svg
+
+        return svg(picture_of(self))
+
     def to_json(self) -> str:
         """The report as JSON text."""
         return json.dumps(self.to_dict(), indent=2)

@@ -63,9 +63,7 @@ def memory_lines(report: Report, everything: bool, screen: Screen) -> Iterator[s
 
 def totals(report: Report, screen: Screen) -> Iterator[str]:
     """What the arena comes to."""
-    name, nbytes = model_name(report.graph), report.arena.minimum
-    headline = f"{name} on {report.target.name} takes {arena_in_words(report.target, nbytes)}"
-    yield from painted(headline, screen, BOLD)
+    yield from headline(report, screen)
     if report.refusal is not None:
         text = f"TFLM loads it, but Invoke fails: {printable(str(report.refusal))}"
         yield from painted(text, screen, RED)
@@ -80,6 +78,12 @@ def totals(report: Report, screen: Screen) -> Iterator[str]:
         ],
         screen,
     )
+
+
+def headline(report: Report, screen: Screen) -> Iterator[str]:
+    """The answer in a sentence."""
+    takes = f"takes {arena_in_words(report.target, report.arena.minimum)}"
+    return painted(f"{model_name(report.graph)} on {report.target.name} {takes}", screen, BOLD)
 
 
 def arena_in_words(target: Target, nbytes: int) -> str:

@@ -72,12 +72,16 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` found: an account for each dialect."""
+    """What `explain` found: an account for each dialect.
+
+    `same_inputs` is whether the operator is given the same in each; if not, an operator before it has parted them.
+    """
 
     graph: Graph
     node: Node
     element: Index
     accounts: tuple[Account, ...]
+    same_inputs: bool
 
     @property
     def tensor(self) -> Tensor:
@@ -107,6 +111,7 @@ class Explanation:
             "name": self.node.name,
             "element": list(self.element),
             "type": self.tensor.type.name,
+            "same_inputs": self.same_inputs,
             "parting": None if parting is None else label_of(self.rows[parting]),
             "accounts": [
                 {
@@ -156,7 +161,8 @@ def explain(
     runs = [run(graph, node, each, arrays) for each in dialects(dialect)]
     outputs = [each.outputs[0] for each in runs if each.outputs]
     index = chosen(element, node, outputs[0]) if outputs else tuple(element or ())
-    return Explanation(graph, node, index, tuple(account(each, node, index) for each in runs))
+    accounts = tuple(account(each, node, index) for each in runs)
+    return Explanation(graph, node, index, accounts, alike([each.inputs for each in runs if each.outputs]))
 
 
 def dialects(name: str) -> list[Dialect]:
@@ -208,6 +214,15 @@ class Run(NamedTuple):
     inputs: tuple[Array | None, ...] = ()
     outputs: tuple[Array, ...] = ()
     refusal: str = ""
+
+
+def alike(inputs: Sequence[Sequence[Array | None]]) -> bool:
+    """Whether the inputs of several runs are the same."""
+    return all(
+        np.array_equal(np.asarray(one), np.asarray(other), equal_nan=np.asarray(one).dtype.kind == "f")
+        for each in inputs[1:]
+        for one, other in zip(inputs[0], each, strict=True)
+    )
 
 
 class Recorder:

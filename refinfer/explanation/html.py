@@ -61,6 +61,8 @@ def _fragment(found: Explanation) -> Iterator[str]:
         for place, row in enumerate(found.rows):
             yield _row(row, len(told), place == parting)
         yield "</table>"
+    if not found.same_inputs:
+        yield "<p>What the operator is given differs already: an earlier one parted.</p>"
     for account in found.accounts:
         yield _ending(account)
     yield "</div>"

@@ -74,14 +74,10 @@ def _steps(found: Explanation, screen: Screen) -> Iterator[str]:
         return
     names = [account.dialect for account in found.accounts if account.steps]
     yield ""
-    if parting == 0 and _given_differs(found):
+    if not found.same_inputs:
         yield from painted("What the operator is given differs already: an earlier one parted.", screen, YELLOW)
     yield from painted(f"Here {' and '.join(names)} part; {UNLIKE} stands where they differ:", screen, YELLOW)
     yield from _beside(names, rows[parting:], screen)
-
-
-def _given_differs(found: Explanation) -> bool:
-    return len({account.operands for account in found.accounts if account.steps}) > 1
 
 
 def step_lines(step: Step | None, screen: Screen, indent: str = "  ") -> Iterator[str]:

@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from benchmarks import batch, cold_start, first_run, loading, memory, steady
+from benchmarks import batch, cold_start, first_run, loading, memory, scan, steady
 from benchmarks.facts import facts, summary
 from benchmarks.models import chosen
 from benchmarks.report import Section, Settings
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Section]] = {
     "first_run": first_run.run,
     "cold_start": cold_start.run,
     "loading": loading.run,
+    "scan": scan.run,
 }
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 MEASURE = """
 import json, os, sys
-from time import perf_counter
+from time import perf_counter, process_time
 from resource import RUSAGE_SELF, getrusage
 from refinfer import read_model, simulate  # and with them all that they need
 
@@ -29,14 +29,14 @@ def own():
     return int(fields["RssAnon"].split()[0]) << 10 if "RssAnon" in fields else getrusage(RUSAGE_SELF).ru_maxrss << 10
 
 before = own()
-start = perf_counter()
+start, cpu = perf_counter(), process_time()
 graph = read_model(sys.argv[1])
 loaded = perf_counter()
 report = simulate(graph, sys.argv[2])
-done = perf_counter()
+done, cpu = perf_counter(), process_time() - cpu
 operators = sum(1 for _ in graph.nodes)
 print(json.dumps({
-    "load": loaded - start, "simulate": done - loaded, "together": done - start, "memory": own() - before,
+    "load": loaded - start, "simulate": done - loaded, "together": done - start, "cpu": cpu, "memory": own() - before,
     "operators": operators, "bytes": len(graph.file), "arena": report.arena.minimum,
 }))
 """
@@ -108,7 +108,7 @@ def main() -> None:
     size = found[0]
     print(f"{size['operators']:,} operators, {size['bytes']:,} bytes: arena {size['arena']:,}")
     print(f"{'':<12}{'min':>10}{'max':>10}")
-    for name in ("load", "simulate", "together"):
+    for name in ("load", "simulate", "together", "cpu"):
         taken = [each[name] for each in found]
         print(f"{name + ' s':<12}{min(taken):>10.3f}{max(taken):>10.3f}")
     print(f"{'memory MB':<12}{min(each['memory'] for each in found) / 1e6:>10.1f}")

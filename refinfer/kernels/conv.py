@@ -7,6 +7,7 @@ those of the arithmetic are named in convolution.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
@@ -250,18 +251,22 @@ def fold_conv_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
     options = options_of(node, Conv2DOptions)
     require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
     p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
-    p = p._replace(bias_type=options.quantized_bias_type)
     require_operands(p, rank=4, int16_bias=(TensorType.INT32, TensorType.INT64))
-    start = arithmetic(p, CONV_ARITHMETIC)
-    sums = ordered_sums if p.x.type == p.weights.type == TensorType.FLOAT32 else exact_sums
+    is_float = p.x.type == p.weights.type == TensorType.FLOAT32
+    sums, layout = (ordered_sums, output_last) if is_float else (exact_sums, as_matrix)
+    start = arithmetic(p._replace(bias_type=options.quantized_bias_type, layout=layout), CONV_ARITHMETIC)
+
+    @lru_cache(maxsize=1)
+    def grids(x: Shape, weights: Shape) -> list[tuple[Windows, Windows]]:
+        require_channels(x, weights, filters=weights[0], depth=weights[3])
+        rows, columns = window_grid(options, x, weights, declared)
+        elements = x[0] * columns.number * max(weights[0], prod(weights[1:3]) * x[3])
+        return [(block, columns) for block in rows.blocks(rows_at_a_time(elements))]
 
     def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
-        require_channels(x.shape, weights.shape, filters=len(weights), depth=weights.shape[3])
-        rows, columns = window_grid(options, x.shape, weights.shape, declared)
+        blocks = grids(x.shape, weights.shape)
         images, filters, finish = start(x, weights, bias)
-        elements = len(x) * columns.number * max(len(weights), prod(weights.shape[1:3]) * x.shape[3])
-        blocks = rows.blocks(rows_at_a_time(elements))
-        return (in_blocks(blocks, finish, lambda rows: sums(images, filters, (rows, columns))),)
+        return (in_blocks(blocks, finish, lambda grid: sums(images, filters, grid)),)
 
     return evaluate
 
@@ -278,17 +283,18 @@ def fold_depthwise_arithmetic(node: Node, declared: Shape | None, believed: bool
     start = arithmetic(p, DEPTHWISE_ARITHMETIC)
     sums = ordered_depthwise_sums if p.x.type == p.weights.type == TensorType.FLOAT32 else exact_depthwise_sums
 
-    def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
-        channels = require_channels(x.shape, weights.shape, filters=weights.shape[3], depth=1)
-        multiplier = weights.shape[3] // channels
+    @lru_cache(maxsize=1)
+    def grids(x: Shape, weights: Shape) -> list[tuple[Windows, Windows]]:
+        multiplier = weights[3] // require_channels(x, weights, filters=weights[3], depth=1)
         true = not believed or options.depth_multiplier == multiplier
-        require(
-            true, f"depth multiplier {options.depth_multiplier}; shapes {x.shape}, {weights.shape} need {multiplier}"
-        )
-        rows, columns = window_grid(options, x.shape, weights.shape, declared)
+        require(true, f"depth multiplier {options.depth_multiplier}; shapes {x}, {weights} need {multiplier}")
+        rows, columns = window_grid(options, x, weights, declared)
+        return [(block, columns) for block in rows.blocks(rows_at_a_time(x[0] * columns.number * weights[3]))]
+
+    def evaluate(x: Array, weights: Array, bias: Array | None = None) -> tuple[Array, ...]:
+        blocks = grids(x.shape, weights.shape)
         images, filters, finish = start(x, weights, bias)
-        blocks = rows.blocks(rows_at_a_time(len(x) * columns.number * weights.shape[3]))
-        return (in_blocks(blocks, finish, lambda rows: sums(images, filters, (rows, columns))),)
+        return (in_blocks(blocks, finish, lambda grid: sums(images, filters, grid)),)
 
     return evaluate
 
@@ -344,18 +350,24 @@ def window_grid(
 
 
 def exact_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
-    """sum[b, y, x, o] = sum over fy, fx, c of images[b, y', x', c] * filters[o, fy, fx, c], as a product of matrices.
+    """sum[b, y, x, o] = sum over fy, fx, c of images[b, y', x', c] * filters[fy fx c, o], as a product of matrices.
 
     y' and x' are where the tap falls; what falls outside the image counts as 0. A grouped filter sees its own channels.
     """
-    outputs, *taps, depth = filters.shape
-    groups = images.shape[3] // depth
+    size, outputs = filters.shape
+    taps = prod(axis.length for axis in grid)
+    groups = images.shape[3] * taps // size
     under = under_windows(images, grid)
     pixels = under.shape[:3]
-    under = under.reshape(prod(pixels), prod(taps), groups, depth).transpose(2, 0, 1, 3)
-    filters = filters.reshape(groups, outputs // groups, prod(taps) * depth).transpose(0, 2, 1)
-    sums = under.reshape(groups, prod(pixels), prod(taps) * depth) @ filters
+    under = under.reshape(prod(pixels), taps, groups, size // taps).transpose(2, 0, 1, 3)
+    filters = filters.reshape(size, groups, outputs // groups).transpose(1, 0, 2)
+    sums = under.reshape(groups, prod(pixels), size) @ filters
     return sums.transpose(1, 0, 2).reshape(*pixels, outputs)
+
+
+def as_matrix(filters: Array) -> Array:
+    """[fy fx c, o], a filter a column."""
+    return np.ascontiguousarray(filters.reshape(len(filters), -1).T)
 
 
 def exact_depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
@@ -368,16 +380,21 @@ def exact_depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows])
     images = images.repeat(outputs // images.shape[3], axis=3) if outputs > images.shape[3] else images
     if columns.stride > 1:
         return np.einsum("byxijo,ijo->byxo", under_windows(images, grid), filters[0])
-    rows = np.einsum("byijr,ijr->byr", under_rows(images, grid), np.tile(filters[0], columns.number))
+    along = filters[0, :, :, None].repeat(columns.number, axis=2).reshape(*filters.shape[1:3], -1)
+    rows = np.einsum("byijr,ijr->byr", under_rows(images, grid), along)
     return rows.reshape(*rows.shape[:2], columns.number, outputs)
 
 
 def ordered_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
-    """As `exact_sums`, with each product and each sum rounded, in the order of fy, fx, c."""
-    outputs, *taps, depth = filters.shape
+    """As `exact_sums` of filters[fy, fx, c, o], with each product and each sum rounded, in the order of fy, fx, c."""
+    *taps, depth, outputs = filters.shape
     groups = images.shape[3] // depth
-    filters = filters.reshape(groups, outputs // groups, *taps, depth)
-    return gather_in_order(images, np.ascontiguousarray(np.moveaxis(filters, (0, 1), (-2, -1))), grid)
+    return gather_in_order(images, filters.reshape(*taps, depth, groups, outputs // groups), grid)
+
+
+def output_last(filters: Array) -> Array:
+    """[fy, fx, c, o]"""
+    return np.ascontiguousarray(np.moveaxis(filters, 0, -1))
 
 
 def ordered_depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:

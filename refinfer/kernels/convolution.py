@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from refinfer.kernels.common import first_scale, first_zero_point, require_affine, require_rank, require_type
 from refinfer.kernels.compute import Shape
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 BLOCK_ELEMENTS = 2**17
 """About as many numbers are worked on at a time, so that they stay in a cache: outputs are made some rows at a time."""
 
+Block = TypeVar("Block")
 Finish = Callable[["Array"], "Array"]
 """From sums of products to outputs; the first axis is that of the images, the last that of the channels."""
 
@@ -50,7 +51,8 @@ Start = Callable[["Array", "Array", "Array | None"], "tuple[Array, Array, Finish
 class Operands(NamedTuple):
     """The tensors of a convolution, and its options that are not about windows.
 
-    `bias_type` is what a 16x8 node says about the bias; it counts where there is none.
+    `bias_type` is what a 16x8 node says about the bias; it counts where there is none. `layout` brings filters into the
+    order in which they are multiplied.
     """
 
     x: Tensor
@@ -60,6 +62,7 @@ class Operands(NamedTuple):
     channel_axis: int  # of the filter: output channels
     activation: ActivationFunctionType
     bias_type: TensorType = TensorType.INT64
+    layout: Callable[[Array], Array] = lambda filters: filters
 
     @property
     def channels(self) -> int:
@@ -132,7 +135,7 @@ def fold_quantized(params: Callable[[Operands], Params]) -> Callable[[Operands],
     """The arithmetic of integers, by their parameters; filters that the file holds are made ready once, when needed."""
 
     def fold(p: Operands) -> Start:
-        make_ready = partial(ready, params(p), p.channel_axis)
+        make_ready = partial(ready, p, params(p))
         is_constant = p.weights.data is not None and (p.bias is None or p.bias.data is not None)
         return partial(start_quantized, once(make_ready) if is_constant else make_ready, params(p).input_offset)
 
@@ -207,7 +210,7 @@ def start_quantized(
 
 
 def ready(
-    p: Params, channel_axis: int, weights: Array, bias: Array | None, dtype: np.dtype[Any]
+    operands: Operands, p: Params, weights: Array, bias: Array | None, dtype: np.dtype[Any]
 ) -> tuple[Array, Finish]:
     """The filters as floats, and what becomes of their sums.
 
@@ -216,11 +219,11 @@ def ready(
     filters = weights.astype(np.float64) + p.filter_offset
     limits = np.iinfo(dtype)
     reach = max(abs(limits.min + p.input_offset), abs(limits.max + p.input_offset))
-    sums = np.abs(np.moveaxis(filters, channel_axis, -1)).reshape(-1, filters.shape[channel_axis]).sum(axis=0) * reach
+    sums = np.abs(np.moveaxis(filters, operands.channel_axis, 0)).reshape(operands.channels, -1).sum(axis=1) * reach
     addend = np.zeros(1) if bias is None else bias
     finish = requantizer(p.requantize, addend, sums, Range(p.output_offset, p.low, p.high, dtype))
     exact = np.float32 if sums.max() <= 2**24 else np.float64
-    return filters.astype(exact), finish or partial(finish_quantized, p, bias, dtype)
+    return operands.layout(filters.astype(exact)), finish or partial(finish_quantized, p, bias, dtype)
 
 
 def finish_quantized(p: Params, bias: Array | None, dtype: np.dtype[Any], sums: Array) -> Array:
@@ -232,7 +235,7 @@ def finish_quantized(p: Params, bias: Array | None, dtype: np.dtype[Any], sums: 
 
 def fold_float(p: Operands) -> Start:
     """float32: products as they are, summed in the order of C's loops."""
-    return lambda x, weights, bias: (x, weights, partial(finish_float, p.activation, bias))
+    return lambda x, weights, bias: (x, p.layout(weights), partial(finish_float, p.activation, bias))
 
 
 def finish_float(activation: ActivationFunctionType, bias: Array | None, sums: Array) -> Array:
@@ -248,7 +251,7 @@ def fold_symmetric(p: Operands) -> Start:
         q, scales = quantize_symmetric(flat(x))
         factors = ((scales * scale).reshape(-1, 1, 1, 1),)
         finish = partial(finish_hybrid, p.activation, bias, factors)
-        return q.astype(np.float64).reshape(x.shape), weights.view(np.int8).astype(np.float64), finish
+        return q.astype(np.float64).reshape(x.shape), p.layout(weights.view(np.int8).astype(np.float64)), finish
 
     return start
 
@@ -263,7 +266,7 @@ def fold_asymmetric(p: Operands, factors: Callable[[Array, Array], Sequence[Arra
     def start(x: Array, weights: Array, bias: Array | None) -> tuple[Array, Array, Finish]:
         images, scales = centred(x)
         finish = partial(finish_hybrid, p.activation, bias, factors(scales.reshape(-1, 1, 1, 1), channel_scales))
-        return images, weights.view(np.int8).astype(np.float64), finish
+        return images, p.layout(weights.view(np.int8).astype(np.float64)), finish
 
     return start
 
@@ -323,9 +326,9 @@ def scatter_in_order(images: Array, filters: Array, grid: Sequence[Windows], fac
     return sums
 
 
-def in_blocks(blocks: Iterable[tuple[slice, Windows]], finish: Finish, sums: Callable[[Windows], Array]) -> Array:
+def in_blocks(blocks: Iterable[Block], finish: Finish, sums: Callable[[Block], Array]) -> Array:
     """The outputs of all rows, made a block at a time."""
-    made = [finish(sums(rows)) for _, rows in blocks]
+    made = [finish(sums(block)) for block in blocks]
     return made[0] if len(made) == 1 else np.concatenate(made, axis=1)
 
 

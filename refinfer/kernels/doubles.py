@@ -51,7 +51,9 @@ def requantizer(requantize: Requantize, bias: Array, sums: Array, y: Range) -> C
     scaling = passes_of(requantize, alive, np.where(alive, np.abs(addend) + sums, 0), y.reach)
     if scaling is None:
         return None
-    passes: list[Pass] = [(np.add, addend), *scaling, (np.add, np.where(alive, y.offset, result))]
+    start, end = (np.add, addend), (np.add, np.where(alive, float(y.offset), result))
+    limits = (np.maximum, float(y.low)), (np.minimum, float(y.high))
+    passes = [(function, one_for_all(each)) for function, each in (start, *scaling, end, *limits)]
     spread = lru_cache(maxsize=2)(lambda width: [(function, along_rows(each, width)) for function, each in passes])
 
     def finish(sums: Array) -> Array:
@@ -59,14 +61,19 @@ def requantizer(requantize: Requantize, bias: Array, sums: Array, y: Range) -> C
         acc = sums.reshape(prod(rows), width * channels).astype(np.float64)
         for function, operand in spread(width):
             function(*(acc,) if operand is None else (acc, operand), out=acc)
-        return np.clip(acc, y.low, y.high, out=acc).astype(y.dtype).reshape(sums.shape)
+        return acc.astype(y.dtype).reshape(sums.shape)
 
     return finish
 
 
+def one_for_all(operand: Array | float | None) -> Array | float | None:
+    """A number, if all channels have the same."""
+    return float(operand[0]) if isinstance(operand, np.ndarray) and np.all(operand == operand[0]) else operand
+
+
 def along_rows(operand: Array | float | None, width: int) -> Array | float | None:
     """What channels have, for all pixels of a row: numpy is slow on many short rows."""
-    return np.tile(operand, width) if isinstance(operand, np.ndarray) and operand.size > 1 else operand
+    return np.tile(operand, width) if isinstance(operand, np.ndarray) else operand
 
 
 def constants(requantize: Requantize, bias: Array, sums: Array, offset: int) -> Array:

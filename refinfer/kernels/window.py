@@ -36,18 +36,16 @@ class Windows(NamedTuple):
         inside = slice(max(0, first), max(0, first, min(self.size, first + size)))
         return inside, slice(inside.start - first, inside.stop - first), size
 
-    def blocks(self, count: int) -> Iterator[tuple[slice, Windows]]:
-        """The same windows, at most `count` at a time: which ones, and they as windows of their own; never none."""
+    def blocks(self, count: int) -> Iterator[Windows]:
+        """The same windows, at most `count` at a time, as windows of their own; never none."""
         for first in range(0, max(1, self.number), count):
-            end = min(first + count, self.number)
             before = self.before - first * self.stride
-            yield slice(first, end), self._replace(number=end - first, before=before)
+            yield self._replace(number=min(first + count, self.number) - first, before=before)
 
-    def crops(self, size: int) -> Iterator[tuple[slice, Windows]]:
-        """The same windows over at most `size` cells of the image at a time: which cells, and windows over them."""
+    def crops(self, size: int) -> Iterator[Windows]:
+        """The same windows over at most `size` cells of the image at a time."""
         for first in range(0, max(1, self.size), size):
-            end = min(first + size, self.size)
-            yield slice(first, end), self._replace(size=end - first, before=self.before + first)
+            yield self._replace(size=min(first + size, self.size) - first, before=self.before + first)
 
 
 Index = tuple[slice, ...]

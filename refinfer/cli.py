@@ -167,7 +167,7 @@ def check_memory(arguments: Namespace) -> None:
         " ".join(pictures): bool(pictures),
     }
     asked = [option for option, given in answers.items() if given]
-    if len(asked) > 1 and (arguments.together or arguments.arena_in is not None):
+    if len(asked) > 1 and (arguments.together or arguments.arena_in is not None or pictures):
         raise UsageError(f"{' and '.join(asked)} have an answer each; ask for one at a time")
     if arguments.arena_in is not None and (arguments.two_arenas or arguments.fail_above is not None):
         raise UsageError("--arena-in tells of one arena and of two, and says no by itself if none fits")

@@ -62,9 +62,11 @@ function middle(block) {
   return [box.x + box.width / 2, box.y + box.height / 2];
 }
 
+const FAR = 1e5; // more than any picture is wide
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-// The nearest block in a direction; what lies aside counts twice.
+// The nearest block in a direction. Sideways that is the next in time; up and down those of the same time come first.
+// So every block can be reached.
 function nearest(from, [dx, dy]) {
   const [x, y] = middle(from);
   let best = null;
@@ -73,9 +75,11 @@ function nearest(from, [dx, dy]) {
     const [otherX, otherY] = middle(block);
     const along = (otherX - x) * dx + (otherY - y) * dy;
     const aside = Math.abs((otherX - x) * dy) + Math.abs((otherY - y) * dx);
-    if (block !== from && along > 0.5 && along + 2 * aside < least) {
+    if (block === from || along <= 0) continue;
+    const far = dx ? FAR * along + aside : aside === 0 ? along : FAR + along + 2 * aside;
+    if (far < least) {
       best = block;
-      least = along + 2 * aside;
+      least = far;
     }
   }
   return best;

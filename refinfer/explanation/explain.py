@@ -326,7 +326,7 @@ def closing(tensor: Tensor, index: Index, result: Result) -> Iterator[Step]:
         return
     yield Step("in real numbers", result.formula, result.exact, "the same without rounding in between")
     if isfinite(real) and isfinite(result.exact):
-        steps = f"{abs(real - result.exact) / scale:.3g} of an output step" if scale else ""
+        steps = f"{abs(real - result.exact) / scale:.4g} of an output step" if scale else ""
         yield Step("rounding error", f"{real!r} - ({result.exact!r})", real - result.exact, steps)
 
 

@@ -13,11 +13,15 @@ from refinfer.schema.graph import Tensor
 
 
 def quantization_at(tensor: Tensor, index: Index) -> tuple[float, int]:
-    """The scale and the zero point of an element: those of its slice, or of the tensor."""
+    """The scale and the zero point of an element: those of its slice, or of the tensor.
+
+    Files may name a dimension that the tensor does not have; the first slice then speaks for all.
+    """
     found = tensor.quantization
     if found is None or len(found.scale) == 0:
         return 0.0, 0
-    at = index[found.quantized_dimension] if len(found.scale) > 1 else 0
+    sliced = len(found.scale) > 1 and 0 <= found.quantized_dimension < len(index)
+    at = index[found.quantized_dimension] if sliced else 0
     zero_points = found.zero_point or (0,)
     return found.scale[at], zero_points[at if len(zero_points) > 1 else 0]
 

@@ -37,7 +37,7 @@ def check(explanation: Explanation) -> None:
 
 
 @pytest.mark.parametrize(("op", "type"), list(explained()), ids=lambda each: each.name)
-@settings(max_examples=10)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_the_steps_lead_to_what_the_interpreter_has(op: BuiltinOperator, type: TensorType, data: st.DataObject) -> None:
     case = data.draw(cases(op, type, largest=4))
@@ -208,6 +208,15 @@ def test_what_a_number_stands_for_is_compared_with_a_real_result_where_there_is_
     assert (step.label, step.value) == ("stands for", 0.003921568859368563 * (3 + 128))
     others = [step.label for step in module.closing(pixels, (0, 0, 0, 0), Result(3, "0.5", 0.5))]
     assert others == ["stands for", "in real numbers", "rounding error"]
+
+
+def test_a_dimension_beyond_the_shape_is_no_matter() -> None:
+    bias = TensorSpec(TensorType.INT32, (2,), (0.5, 0.25), (0, 0), axis=3, data=np.array([1, 2], np.int32))
+    x = TensorSpec(TensorType.INT8, (1, 1), (0.5,), (0,))
+    weights = TensorSpec(TensorType.INT8, (2, 1), (1.0, 0.5), (0, 0), axis=0, data=np.array([[1], [2]], np.int8))
+    y = TensorSpec(TensorType.INT8, (1, 2), (0.5,), (0,))
+    graph = refinfer.read_model(one_op_model(BuiltinOperator.FULLY_CONNECTED, [x, weights, bias], [y]))
+    check(explain(graph, 0, (0, 1)))
 
 
 def test_that_an_earlier_operator_parted_the_dialects_is_known() -> None:

@@ -48,7 +48,8 @@ def fragment(found: Explanation) -> str:
 
 def title(found: Explanation) -> str:
     """Which number it is about."""
-    return f"{found.graph.name or 'the model'}, operator {found.node.index} {found.node.name}, element {list(found.element)}"
+    model, node = found.graph.name or "the model", found.node
+    return f"{model}, operator {node.index} {node.name}, element {list(found.element)}"
 
 
 def _fragment(found: Explanation) -> Iterator[str]:

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from benchmarks.report import Section, Settings, table
 from refinfer.boards import find_board
+from refinfer.planners.greedy import place_greedily
+from refinfer.planners.problem import Buffer
 from refinfer.scan import cores, fit_file, fit_many
-from refinfer.simulator.planner import Buffer, place_greedily
 
 FILES, BUFFERS, ROUNDS, BOARD = 1000, 20_000, 3, "nano33ble"
 

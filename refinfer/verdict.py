@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 from refinfer.boards import AT_LEAST, FLASH, RAM_BLOCK, Board, Firmware, all_boards, find_board
 from refinfer.flash import Flash, flash_of
 from refinfer.kernels.layout import round_up
+from refinfer.planners.problem import ALIGNMENT
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator import Refused, Report, Target, find_target, simulate
 from refinfer.simulator.beside import StaticObject, beside_arena
-from refinfer.simulator.planner import ALIGNMENT
 from refinfer.simulator.report import model_to_dict, refusal_to_dict, to_plain
 
 SCHEMA = 1

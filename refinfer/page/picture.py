@@ -12,12 +12,12 @@ from itertools import groupby
 from typing import NamedTuple
 
 from refinfer.kernels.layout import round_up
+from refinfer.planners.problem import ALIGNMENT
 from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.loading import Moment, loading
-from refinfer.simulator.planner import ALIGNMENT
 from refinfer.simulator.report import Peak, Report, Step
-from refinfer.terminal.memory import OWNERS, owner_of
+from refinfer.terminal.memory import OWNERS, arena_in_words, owner_of
 from refinfer.terminal.names import buffer_name, model_name, operator_name
 from refinfer.terminal.text import plural
 
@@ -62,6 +62,7 @@ class Picture:
 
     model: str
     target: str
+    takes: str
     size: int
     minimum: int
     used: int
@@ -90,6 +91,7 @@ def picture_of(report: Report) -> Picture:
     return Picture(
         model=model_name(graph),
         target=report.target.name,
+        takes=arena_in_words(report.target, arena.minimum),
         size=size,
         minimum=arena.minimum,
         used=arena.used,

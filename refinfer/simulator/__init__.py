@@ -1,6 +1,6 @@
 """The arena of TensorFlow Lite for Microcontrollers, to the byte: Graph → Buffers → Offsets → Report.
 
-`allocate.py` is TFLM's sequence of allocations, `lifetimes.py` and `planner.py` lay out the head, `arena.py` finds
+`allocate.py` is TFLM's sequence of allocations, `lifetimes.py` and `head.py` say what the head holds, `arena.py` finds
 the sizes that work, `targets.py` lists the builds, `report.py` is what comes out. Standard library alone.
 """
 

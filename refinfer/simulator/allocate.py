@@ -27,6 +27,7 @@ from refinfer.kernels.kernel import (
 )
 from refinfer.kernels.layout import POINTER, SIZE_T, Build, Struct
 from refinfer.kernels.registry import kernel_of
+from refinfer.planners.problem import ALIGNMENT, height
 from refinfer.schema.enums import BuiltinOperator
 from refinfer.schema.graph import Graph, Node, Subgraph, Tensor
 from refinfer.schema.options import VarHandleOptions
@@ -43,7 +44,6 @@ from refinfer.simulator.head import (
     variable_tensors,
 )
 from refinfer.simulator.lifetimes import Lifetimes
-from refinfer.simulator.planner import ALIGNMENT, height
 from refinfer.simulator.refused import Refused
 from refinfer.simulator.targets import Target
 

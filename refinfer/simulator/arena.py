@@ -16,7 +16,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from refinfer.kernels.layout import round_up
-from refinfer.simulator.planner import ALIGNMENT
+from refinfer.planners.problem import ALIGNMENT
 
 
 class Section(Enum):

@@ -13,10 +13,11 @@ from typing import NamedTuple
 from refinfer.kernels.common import type_size
 from refinfer.kernels.kernel import Refusal
 from refinfer.kernels.layout import round_up
+from refinfer.planners.greedy import place_greedily
+from refinfer.planners.problem import ALIGNMENT, Buffer
 from refinfer.schema.errors import GraphError
 from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.lifetimes import UNUSED, Lifetimes
-from refinfer.simulator.planner import ALIGNMENT, Buffer, place_greedily
 from refinfer.simulator.refused import Refused
 
 ONLINE = -1  # an offline plan's word for "place it as you like" [micro_memory_planner.h: kOnlinePlannedBuffer]

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from refinfer.kernels.layout import round_up
+from refinfer.planners.problem import ALIGNMENT
 from refinfer.schema.graph import Node
 from refinfer.simulator.allocate import allocate
 from refinfer.simulator.arena import Move, Section
-from refinfer.simulator.planner import ALIGNMENT
 from refinfer.simulator.report import Report
 
 SET_UP, PREPARED, PLANNED, END = "set up", "prepared", "planned", "end"

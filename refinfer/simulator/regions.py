@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
+from refinfer.planners.greedy import Taken
+from refinfer.planners.problem import ALIGNMENT, lower_bound
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator.allocate import allocate_model, construction
 from refinfer.simulator.arena import Move, Section, smallest_safe
 from refinfer.simulator.head import PlannedBuffer
-from refinfer.simulator.planner import ALIGNMENT, Taken, lower_bound
 from refinfer.simulator.report import SCHEMA, Arena, TwoArenas, buffer_to_dict, model_to_dict, target_to_dict
 from refinfer.simulator.simulate import totals
 from refinfer.simulator.targets import Target, find_target

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from refinfer.kernels.layout import round_up
+from refinfer.planners.problem import ALIGNMENT, live_bytes
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator.allocate import VARIABLES, Allocated, allocate, refused_by_invoke
 from refinfer.simulator.arena import Move, Section, smallest_passing, smallest_safe, tail_used
 from refinfer.simulator.head import PlannedBuffer
-from refinfer.simulator.planner import ALIGNMENT, live_bytes
 from refinfer.simulator.report import (
     Allocation,
     Arena,

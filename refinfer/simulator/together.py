@@ -15,11 +15,11 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 from refinfer.kernels.layout import round_up
+from refinfer.planners.problem import ALIGNMENT
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator.allocate import Allocated, allocate_model, construction, refused_by_invoke
 from refinfer.simulator.arena import Extent, Move, Section, extent
-from refinfer.simulator.planner import ALIGNMENT
 from refinfer.simulator.refused import Refused
 from refinfer.simulator.report import SCHEMA, Arena, TwoArenas, model_to_dict, refusal_to_dict, target_to_dict
 from refinfer.simulator.simulate import final_head, totals

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from refinfer import Placement, place_in_regions, read_model, simulate
+from refinfer.planners.problem import clashes, lower_bound
 from refinfer.simulator import TARGETS
-from refinfer.simulator.planner import clashes, lower_bound
 from refinfer.simulator.regions import WhatIf
 
 MODELS = Path(__file__).parents[2] / "models"

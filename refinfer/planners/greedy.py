@@ -1,7 +1,7 @@
-"""Where buffers go: TFLM's greedy placement, and the plain judges that any placement must satisfy.
+"""TFLM's greedy placement, exactly: by size, each buffer in the lowest gap among those that live with it.
 
-A problem is a sequence of `Buffer`, a solution the offset of each, in the same order. The planner sees sizes and
-lifetimes only. Source: tensorflow/lite/micro/memory_planner/greedy_memory_planner.cc.
+The planner sees sizes and lifetimes only.
+Source: tensorflow/lite/micro/memory_planner/greedy_memory_planner.cc.
 """
 
 from __future__ import annotations
@@ -9,47 +9,42 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from itertools import accumulate
 from math import isqrt
-from typing import NamedTuple
 
-ALIGNMENT = 16  # [micro_arena_constants.h: MicroArenaBufferAlignment]
+from refinfer.planners.problem import Buffer, Offsets
+
 FEW = 32  # buffers are compared one by one in no more time than it takes to sort them
 
 
-class Buffer(NamedTuple):
-    """A block that must be in memory from step `first` to step `last`, both inclusive.
-
-    `nbytes` is a multiple of 16. `offset`, not negative, is the place that an offline plan fixed, or None.
-    """
-
-    nbytes: int
-    first: int
-    last: int
-    offset: int | None = None
-
-
-def place_greedily(buffers: Sequence[Buffer]) -> tuple[int, ...]:
+def place_greedily(buffers: Sequence[Buffer]) -> Offsets:
     """TFLM's offsets: fixed buffers first, then by size, each in the lowest gap among those that live with it.
 
     Of buffers with equal size the later added goes first. Greedy: not optimal. Fixed buffers are taken as they come,
-    overlaps and all, since TFLM does not check them. TFLM compares all pairs; here every buffer meets those alone that
-    are alive with it, and neighbours among them as one, so that 20,000 are a matter of seconds.
+    overlaps and all, since TFLM does not check them.
     """
-    offsets = [0] * len(buffers)
-    taken = Taken(buffers)
-    for index in _greedy_order(buffers):
-        buffer = buffers[index]
-        offset = taken.lowest_gap(buffer) if buffer.offset is None else buffer.offset
-        taken.add(buffer, offset)
-        offsets[index] = offset
-    return tuple(offsets)
+    return place_in_turn(buffers, _greedy_order(buffers))
 
 
 def _greedy_order(buffers: Sequence[Buffer]) -> list[int]:
     fixed = [index for index, buffer in enumerate(buffers) if buffer.offset is not None]
     online = [index for index, buffer in reversed(list(enumerate(buffers))) if buffer.offset is None]
     return fixed + sorted(online, key=lambda index: -buffers[index].nbytes)
+
+
+def place_in_turn(buffers: Sequence[Buffer], order: Sequence[int]) -> Offsets:
+    """Each buffer, in this order, at its fixed place or in the lowest gap among those before it that live with it.
+
+    TFLM compares all pairs; here every buffer meets those alone that are alive with it, and neighbours among them as
+    one, so that 20,000 are a matter of seconds.
+    """
+    offsets = [0] * len(buffers)
+    taken = Taken(buffers)
+    for index in order:
+        buffer = buffers[index]
+        offset = taken.lowest_gap(buffer) if buffer.offset is None else buffer.offset
+        taken.add(buffer, offset)
+        offsets[index] = offset
+    return tuple(offsets)
 
 
 class Stretches:
@@ -171,38 +166,3 @@ def blocks_of_time(buffers: Sequence[Buffer]) -> tuple[list[int], list[int]]:
         else:
             ends[-1] = step
     return begins, ends
-
-
-def height(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
-    """Bytes from 0 to the end of the highest buffer."""
-    return max((offset + buffer.nbytes for buffer, offset in zip(buffers, offsets, strict=True)), default=0)
-
-
-def live_bytes(buffers: Sequence[Buffer]) -> list[int]:
-    """For each step from 0 on, the bytes that must be in memory at once."""
-    steps = max((buffer.last for buffer in buffers), default=-1) + 1
-    changes = [0] * (steps + 1)
-    for buffer in buffers:
-        if buffer.last >= 0:
-            changes[max(buffer.first, 0)] += buffer.nbytes
-            changes[buffer.last + 1] -= buffer.nbytes
-    return list(accumulate(changes))[:steps]
-
-
-def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """No placement without overlaps is lower than this: the most bytes that live at once."""
-    return max(live_bytes(buffers), default=0)
-
-
-def clashes(buffers: Sequence[Buffer], offsets: Sequence[int]) -> list[tuple[int, int]]:
-    """The judge, O(n²) and plain: pairs of buffers that share a byte at a step that both live in."""
-    spans = [
-        (buffer.first, buffer.last, offset, offset + buffer.nbytes)
-        for buffer, offset in zip(buffers, offsets, strict=True)
-    ]
-    return [
-        (one, two)
-        for two, (first, last, start, end) in enumerate(spans)
-        for one, (other_first, other_last, other_start, other_end) in enumerate(spans[:two])
-        if first <= other_last and other_first <= last and start < other_end and other_start < end
-    ]

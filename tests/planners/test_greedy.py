@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinfer.simulator.planner import Buffer, clashes, height, live_bytes, lower_bound, place_greedily
+from refinfer.planners.greedy import place_greedily
+from refinfer.planners.problem import Buffer, clashes, height, live_bytes, lower_bound
 
 
 @st.composite

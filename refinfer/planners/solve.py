@@ -1,0 +1,188 @@
+"""The lowest placement that can be found, a bound that none can undercut, and whether the two meet.
+
+What is easy goes first. Buffers that may only lie exactly on one another are tried as one. A buffer that always finds
+room, however unluckily those around it lie, waits until they are placed. A first answer comes from first fit in
+several orders, and from shifting buffers in the order that did best. Then the search of `exact.py` tries what is
+lower, from the bound upwards and by halves: what it refutes raises the bound. No clock is looked at unless there is a
+deadline, so that the same problem has the same answer on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import gcd
+from random import Random
+from time import monotonic
+from typing import NamedTuple
+
+from refinfer.planners.exact import Exhausted, decide
+from refinfer.planners.fit import ORDERS, Fit, lowest, neighbours, place_in_order, tightest
+from refinfer.planners.greedy import place_greedily
+from refinfer.planners.problem import Buffer, Offsets, Overlap, Problem, height, lower_bound
+from refinfer.planners.reduce import United, peel, readings
+
+MOST = 10_000  # buffers, and ...
+MANY_PAIRS = 2_000_000  # ... pairs of them that live together: from there on, greedy alone is fast enough
+
+
+class Effort(NamedTuple):
+    """How much work may be done: orders that are tried, choices of one search, and seconds, if that matters."""
+
+    orders: int = 2_000
+    choices: int = 200_000
+    seconds: float | None = None
+
+
+class Solution(NamedTuple):
+    """Offsets, the bytes that they take, and how low any placement can be at best."""
+
+    offsets: Offsets
+    height: int
+    lower_bound: int
+
+    @property
+    def proven(self) -> bool:
+        """Whether none is lower."""
+        return self.height == self.lower_bound
+
+
+def solve(problem: Problem, effort: Effort = Effort(), seed: int = 0) -> Solution:  # noqa: B008  # it is frozen
+    """The best placement that `effort` finds; never higher than greedy's. Fixed places are kept."""
+    buffers, overlaps = problem
+    bound = lower_bound(buffers, overlaps)
+    best = Best(buffers, place_greedily(buffers))
+    if best.height > bound and is_tractable(buffers):
+        clock = Clock(effort.seconds)
+        ways, all_of_them = readings(problem)
+        bounds = []
+        for way in ways:
+            bounds.append(_improve(way, best, bound, effort, clock, seed))
+            if best.height == bound:
+                break
+        else:
+            bound = min(bounds) if all_of_them else bound
+    return Solution(best.offsets, best.height, min(bound, best.height))
+
+
+def is_tractable(buffers: Sequence[Buffer]) -> bool:
+    """Whether there is anything to decide, and not too much."""
+    together = sum(map(len, neighbours(buffers))) if len(buffers) <= MOST else MANY_PAIRS + 1
+    return together <= MANY_PAIRS and all(each.offset is None for each in buffers)
+
+
+class Best:
+    """The best placement so far."""
+
+    def __init__(self, buffers: Sequence[Buffer], offsets: Offsets) -> None:
+        self._buffers = buffers
+        self.offsets, self.height = offsets, height(buffers, offsets)
+
+    def offer(self, offsets: Offsets) -> None:
+        """Keep `offsets` if they are better."""
+        found = height(self._buffers, offsets)
+        if found < self.height:
+            self.offsets, self.height = offsets, found
+
+
+class Clock:
+    """Whether the time is up, if anyone counts."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more work is to be started."""
+        return self._end is not None and monotonic() >= self._end
+
+
+def _improve(united: United, best: Best, bound: int, effort: Effort, clock: Clock, seed: int) -> int:
+    """Look for better placements of `united`, and give a bound for all of them."""
+    problem = united.problem
+    fit = Fit(problem)
+    for order, choose in product(ORDERS, (lowest, tightest)):
+        best.offer(united.unfold(fit.place(order(problem.buffers), choose)))
+        if best.height == bound:
+            return bound
+    for choices, orders in ((effort.choices // 50, effort.orders), (effort.choices, 0)):
+        bound = _narrow(united, best, bound, choices, clock)
+        if best.height <= bound or clock.is_over:
+            break
+        for offsets in shifted(fit, bound, orders, clock, seed):
+            best.offer(united.unfold(offsets))
+    return bound
+
+
+def _narrow(united: United, best: Best, bound: int, choices: int, clock: Clock) -> int:
+    """Decide about heights from `bound` up to the best; the lowest that is not refuted.
+
+    Only what lies at the bound itself is a proof; above a height that was given up on, better placements are sought.
+    """
+    step = grain(united.problem)
+    low = bound
+    while low < best.height and not clock.is_over:
+        capacity = low if low == bound else (low + best.height - step) // 2 // step * step
+        capacity = max(low, min(capacity, best.height - step))
+        try:
+            offsets = fits(united.problem, capacity, choices)
+        except Exhausted:
+            low = capacity + step
+            continue
+        if offsets is not None:
+            best.offer(united.unfold(offsets))
+        elif low == bound:
+            low = bound = capacity + step
+        else:
+            low = capacity + step
+    return bound
+
+
+def grain(problem: Problem) -> int:
+    """What all sizes and distances, and so all offsets that matter, are multiples of."""
+    return gcd(*(each.nbytes for each in problem.buffers), *(each.least for each in problem.overlaps))
+
+
+def fits(problem: Problem, capacity: int, choices: int) -> Offsets | None:
+    """Offsets with which the problem fits `capacity` bytes, if it does; raises Exhausted after so many choices."""
+    hard, easy = peel(problem.buffers, capacity, grain(problem))
+    places = {index: place for place, index in enumerate(hard)}
+    kept = tuple(
+        Overlap(places[each.above], places[each.below], each.least)
+        for each in problem.overlaps
+        if each.above in places and each.below in places
+    )
+    found = decide(Problem(tuple(problem.buffers[index] for index in hard), kept), capacity, choices)
+    if found is None:
+        return None
+    fixed = list(problem.buffers)
+    for index, offset in zip(hard, found, strict=True):
+        fixed[index] = fixed[index]._replace(offset=offset)
+    return place_in_order(problem._replace(buffers=tuple(fixed)), easy)
+
+
+def shifted(fit: Fit, bound: int, orders: int, clock: Clock, seed: int) -> Iterator[Offsets]:
+    """Better and better placements: what lies on top, or beside it, is placed earlier than it was."""
+    random, buffers = Random(seed), fit.buffers
+    order = min(
+        (each(buffers) for each in ORDERS),
+        key=lambda order: height(buffers, fit.place(order)),
+    )
+    offsets = fit.place(order)
+    now = height(buffers, offsets)
+    for _ in range(orders):
+        if now <= bound or clock.is_over:
+            return
+        on_top = [index for index, offset in enumerate(offsets) if offset + buffers[index].nbytes == now]
+        index = random.choice(on_top)
+        index = random.choice([index, *fit.neighbours[index]])
+        place = order.index(index)
+        if place == 0:
+            continue
+        changed = order[:place] + order[place + 1 :]
+        changed.insert(random.randrange(place), index)
+        found = fit.place(changed)
+        if height(buffers, found) <= now:
+            if height(buffers, found) < now:
+                yield found
+            order, offsets, now = changed, found, height(buffers, found)

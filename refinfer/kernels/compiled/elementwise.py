@@ -149,7 +149,9 @@ def quantize(source: int, count: int, scale: int, zero_point: int, low: int, hig
 @njit
 def steps_of(x: float) -> Number:
     """The nearest int32; -2**31 for NaN and for what is none, as on an x86-64."""
-    return rounded_away(x) if -2147483648.0 < x < 2147483647.0 else np.int32(-2147483648)
+    fits = -2147483648.0 < x < 2147483647.0
+    steps = rounded_away(x if fits else np.float32(0.0))
+    return steps if fits else np.int32(-2147483648)
 
 
 @njit

@@ -2,23 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from llvmlite import ir
 
-from refinfer.kernels.compiled.jit import LANES, Number, int8s, int16s, int32s, int64s, njit, uint8s
+from refinfer.kernels.compiled.jit import (
+    INTERPRETED,
+    LANES,
+    Number,
+    as_array,
+    float64s,
+    int8s,
+    int16s,
+    int32s,
+    int64s,
+    njit,
+    uint8s,
+)
 from refinfer.kernels.compiled.records import FIXED
-from refinfer.kernels.compiled.requantize import requantize_row
+from refinfer.kernels.compiled.requantize import VECTOR, limited, requantize_row
+from refinfer.kernels.compiled.vectors import I8, I16, I32, all_lanes, counted, generated, load, splat, store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def window(largest: bool, stored: ir.Type) -> Any:
+    """One vector of channels of one window: the largest of its cells, or their average, limited.
+
+    It takes (cell, down, across, line, step, half, reciprocal, low, high, output): the address of the first cell, how
+    many there are in each direction, the bytes from one to the next; half the number of cells, the address of one over
+    it, a double; limits, and where the result goes.
+    """
+
+    def body(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        cell, down, across, line, step, half, reciprocal, low, high, output = arguments
+        start = all_lanes(-(2**15) if largest else 0)
+        outside = builder.block
+        with counted(builder, down) as y:
+            above = builder.phi(VECTOR)
+            inside = builder.block
+            with counted(builder, across) as x:
+                before = builder.phi(VECTOR)
+                place = builder.add(cell, builder.add(builder.mul(y, line), builder.mul(x, step)))
+                value = builder.sext(load(builder, place, ir.VectorType(stored, LANES)), VECTOR)
+                if largest:
+                    after = builder.select(builder.icmp_signed(">", value, before), value, before)
+                else:
+                    after = builder.add(before, value)
+                before.add_incoming(above, inside)
+                before.add_incoming(after, builder.block)
+            above.add_incoming(start, outside)
+            above.add_incoming(after, builder.block)
+        if not largest:
+            after = average(builder, after, half, reciprocal)
+        after = limited(builder, after, low, high)
+        store(builder, builder.trunc(after, ir.VectorType(stored, LANES)), output)
+
+    def plain(arguments: Sequence[int]) -> None:
+        cell, down, across, line, step, half, _, low, high, output = arguments
+        dtype = np.int8 if stored.width == 8 else np.int16
+        cells = [as_array(cell + y * line + x * step, LANES, dtype) for y in range(down) for x in range(across)]
+        stacked = np.stack(cells).astype(np.int64)
+        total = stacked.sum(axis=0)
+        averages = np.sign(total) * ((np.abs(total) + half) // len(cells))
+        y = np.clip(stacked.max(axis=0) if largest else averages, low, high)
+        as_array(output, LANES, dtype)[:] = y.astype(dtype)
+
+    return plain if INTERPRETED else generated(10, body)
+
+
+def average(builder: ir.IRBuilder, total: ir.Value, half: ir.Value, reciprocal: ir.Value) -> ir.Value:
+    """total / n, ties away from zero: (|total| + n // 2 + 1/2) * (1 / n), cut off, is exact in double.
+
+    The exact product is no nearer to an integer than 1/2n, and its rounding errors are smaller.
+    """
+    doubles = ir.VectorType(ir.DoubleType(), LANES)
+    negative = builder.icmp_signed("<", total, all_lanes(0))
+    magnitude = builder.select(negative, builder.sub(all_lanes(0), total), total)
+    magnitude = builder.add(magnitude, splat(builder, builder.trunc(half, I32), LANES))
+    middle = builder.fadd(builder.sitofp(magnitude, doubles), ir.Constant(doubles, [0.5] * LANES))
+    factor = splat(builder, load(builder, reciprocal, ir.DoubleType()), LANES)
+    quotient = builder.fptosi(builder.fmul(middle, factor), VECTOR)
+    return builder.select(negative, builder.sub(all_lanes(0), quotient), quotient)
+
+
+largest_of_bytes, largest_of_words = window(True, I8), window(True, I16)
+average_of_bytes, average_of_words = window(False, I8), window(False, I16)
 
 
 @njit
 def pool(
     largest: int,
     source: int,
-    kind: int,
+    size: int,
     batches: int,
     height: int,
     width: int,
@@ -34,73 +113,51 @@ def pool(
     low: int,
     high: int,
     output: int,
-    sums: int,
+    reciprocal: int,
 ) -> None:
     """The largest, or the average, of the cells of each window that lie inside the image"""
-    size = 2 if kind == 2 else 1
+    step = size * channels
     for b in range(batches):
         for row in range(rows):
             top = row * stride_down - before_down
             first_y, end_y = max(top, 0), min(top + length_down, height)
-            for column in range(columns):
-                left = column * stride_across - before_across
-                first_x, end_x = max(left, 0), min(left + length_across, width)
-                acc = int32s(sums, channels)
-                acc[:] = -32768 if largest else 0
-                for y in range(first_y, end_y):
-                    for x in range(first_x, end_x):
-                        cell = source + size * channels * ((b * height + y) * width + x)
-                        gather(largest, cell, kind, acc)
-                if not largest:
-                    divide(acc, max(1, (end_y - first_y) * (end_x - first_x)))
-                there = output + size * channels * ((b * rows + row) * columns + column)
-                store_clamped(acc, low, high, there, size)
+            for vector in range((channels + LANES - 1) // LANES - 1, -1, -1):
+                for column in range(columns):
+                    left = column * stride_across - before_across
+                    first_x, end_x = max(left, 0), min(left + length_across, width)
+                    down, across = end_y - first_y, end_x - first_x
+                    float64s(reciprocal, 1)[0] = 1.0 / (down * across)
+                    shift = size * LANES * vector
+                    cell = source + step * ((b * height + first_y) * width + first_x) + shift
+                    there = output + step * ((b * rows + row) * columns + column) + shift
+                    cells = (cell, down, across, step * width, step, down * across // 2, reciprocal, low, high, there)
+                    if largest and size == 1:
+                        largest_of_bytes(cells)
+                    elif largest:
+                        largest_of_words(cells)
+                    elif size == 1:
+                        average_of_bytes(cells)
+                    else:
+                        average_of_words(cells)
 
 
 @njit
-def gather(largest: int, cell: int, kind: int, acc: NDArray[Any]) -> None:
-    """Add a cell's channels to sums, or keep the larger ones."""
+def add_cells(cell: int, kind: int, acc: NDArray[Any]) -> None:
+    """acc += x"""
     count = len(acc)
     if kind == 0:
-        gather_from(largest, int8s(cell, count), acc)
+        add_to(int8s(cell, count), acc)
     elif kind == 1:
-        gather_from(largest, uint8s(cell, count), acc)
+        add_to(uint8s(cell, count), acc)
     else:
-        gather_from(largest, int16s(cell, count), acc)
+        add_to(int16s(cell, count), acc)
 
 
 @njit
-def gather_from(largest: int, x: NDArray[Any], acc: NDArray[Any]) -> None:
-    """acc = max(acc, x), or acc + x"""
-    if largest:
-        for c in range(len(acc)):
-            acc[c] = max(acc[c], np.int32(x[c]))
-    else:
-        for c in range(len(acc)):
-            acc[c] += np.int32(x[c])
-
-
-@njit
-def divide(acc: NDArray[Any], count: int) -> None:
-    """acc / count, ties away from zero; doubles divide such integers exactly"""
-    half, number = np.float64(count // 2), np.float64(count)
+def add_to(x: NDArray[Any], acc: NDArray[Any]) -> None:
+    """acc += x"""
     for c in range(len(acc)):
-        quotient = np.int32((abs(np.float64(acc[c])) + half) / number)
-        acc[c] = -quotient if acc[c] < 0 else quotient
-
-
-@njit
-def store_clamped(acc: NDArray[Any], low: int, high: int, output: int, size: int) -> None:
-    """y = clamp(acc)"""
-    least, most = np.int32(low), np.int32(high)
-    if size == 1:
-        bytes_out = int8s(output, len(acc))
-        for c in range(len(acc)):
-            bytes_out[c] = np.int8(min(max(acc[c], least), most))
-    else:
-        words_out = int16s(output, len(acc))
-        for c in range(len(acc)):
-            words_out[c] = np.int16(min(max(acc[c], least), most))
+        acc[c] += np.int32(x[c])
 
 
 @njit
@@ -125,7 +182,7 @@ def mean(
     for o in range(outer):
         acc[:] = 0
         for n in range(count):
-            gather(0, source + width * inner * (o * count + n), kind, acc)
+            add_cells(source + width * inner * (o * count + n), kind, acc)
         there = output + size * inner * o
         for v in range(vectors - 1, -1, -1):
             at = there + size * LANES * v

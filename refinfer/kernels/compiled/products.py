@@ -26,6 +26,7 @@ from refinfer.kernels.conv import (
 )
 from refinfer.kernels.fixedpoint import scale_int64, scale_twice
 from refinfer.kernels.numerics import FixedPoint, FloatingPoint
+from refinfer.kernels.products import Params
 from refinfer.kernels.window import Windows, span
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions, FullyConnectedOptions
@@ -263,7 +264,7 @@ def multiply(
     taps: Array,
     weights: Array,
     scaling: Scaling,
-    params: convolution.Params | fully_connected.Params,
+    params: Params,
     output: Address,
     first: int,
     channels: int,
@@ -315,10 +316,9 @@ def limit(x: Tensor, offset: int) -> int:
 
 
 def scaling_of(requantize: Requantize, weights: Array, bias: Array, largest: int, channels: slice) -> Scaling:
-    """The parameters of the epilogue, where no sum can be too large for it."""
+    """The parameters of the epilogue, unless a sum may be too large for it."""
     flat = weights.reshape(len(weights), -1)
     sums = np.abs(flat).sum(axis=1) * largest
-    require_compiled(int(sums.max()) < 2**31 and largest < 2**15 + 1)
     totals = sums + np.abs(bias)
     if isinstance(requantize, FloatingPoint):
         real = spread(requantize.real, channels, len(bias))
@@ -327,10 +327,11 @@ def scaling_of(requantize: Requantize, weights: Array, bias: Array, largest: int
     assert isinstance(requantize, FixedPoint)
     multiplier, shift = (spread(each, channels, len(bias)) for each in (requantize.multiplier, requantize.shift))
     if requantize.scale is scale_twice:
-        require_compiled(int(totals.max()) < 2**30 and int(shift.max()) < 32 and int(shift.min()) > -32)
+        require_compiled(int(shift.max()) < 32 and int(shift.min()) > -32)
         left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
-        half = (1 << right) >> 1
-        return in_vectors(FIXED, [each.astype(np.int32) for each in (bias, multiplier, left, half, right)])
+        mask = (1 << right) - 1
+        return in_vectors(FIXED, [each.astype(np.int32) for each in (bias, multiplier, left, mask, right)])
+    require_compiled(int(sums.max()) < 2**31)
     assert requantize.scale is scale_int64
     total = 15 - shift
     require_compiled(int(total.min()) >= 1 and int(total.max()) < 63 and int(totals.max()) < 2**47)

@@ -169,7 +169,7 @@ class Pool(NamedTuple):
 
     largest: bool
     source: Address
-    kind: int
+    size: int  # bytes of a number, which has a sign
     batches: int
     height: int
     width: int
@@ -185,7 +185,7 @@ class Pool(NamedTuple):
     low: int
     high: int
     output: Address
-    sums: Address
+    reciprocal: Address
 
 
 class Mean(NamedTuple):

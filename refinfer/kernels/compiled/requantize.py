@@ -6,8 +6,8 @@ Three ways to scale, chosen by the fold (see fixedpoint.py and numerics.py, whic
     WIDE       int64 with a multiplier of 16 bit scale_int64
     FLOATING   one rounding of a double          round_away
 
-Each adds the bias first, and then the output's zero point and limits. What a plan must have made sure of: that no sum
-with its bias reaches 2**30 (FIXED) or, scaled, 2**31 (FLOATING), so that nothing wraps that must not.
+Each adds the bias first, and then the output's zero point and limits. Sums wrap around in int32 as C's do (FIXED), or a
+plan has made sure that none can (WIDE, FLOATING).
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ HALVES = ir.VectorType(I64, LANES // 2)
 def scale_fixed(builder: ir.IRBuilder, total: ir.Value, parameters: ir.Value) -> ir.Value:
     """(total + bias) * multiplier * 2**(shift - 31), in two roundings: `scale_twice`, a lane each.
 
-    `parameters` is the address of a vector each of bias, multiplier, left shift, half and right shift.
+    `parameters` is the address of a vector each of bias, multiplier, left shift, mask of the bits that the right shift
+    drops, and right shift. Of these bits, more than half rounds up, and so does half unless the number is negative; no
+    sum overflows that way.
     """
-    bias, multiplier, left, half, right = (
+    bias, multiplier, left, mask, right = (
         load(builder, builder.add(parameters, word(4 * LANES * i)), VECTOR) for i in range(5)
     )
-    total = builder.shl(builder.add(total, bias), left)
-    high = doubling_high_mul(builder, total, multiplier)
-    negative = builder.ashr(high, all_lanes(31))
-    # Half less for negative numbers, if there is a half: with a right shift of 0, half is 0 and the -1 must not count.
-    nudge = builder.select(builder.icmp_signed("==", half, all_lanes(0)), all_lanes(0), builder.add(half, negative))
-    return builder.ashr(builder.add(high, nudge), right)
+    high = doubling_high_mul(builder, builder.shl(builder.add(total, bias), left), multiplier)
+    threshold = builder.sub(builder.lshr(mask, all_lanes(1)), builder.ashr(high, all_lanes(31)))
+    rounds_up = builder.icmp_signed(">", builder.and_(high, mask), threshold)
+    return builder.add(builder.ashr(high, right), builder.zext(rounds_up, VECTOR))
 
 
 def doubling_high_mul(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
@@ -76,8 +76,12 @@ def scaled_and_clamped(
 ) -> ir.Value:
     """A vector of sums, requantized in FIXED, with the zero point added and limited."""
     value = scale_fixed(builder, total, parameters)
-    offset, low, high = (splat(builder, builder.trunc(each, I32), LANES) for each in (offset, low, high))
-    value = builder.add(value, offset)
+    return limited(builder, builder.add(value, splat(builder, builder.trunc(offset, I32), LANES)), low, high)
+
+
+def limited(builder: ir.IRBuilder, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
+    """No less than `low`, no more than `high`."""
+    low, high = (splat(builder, builder.trunc(each, I32), LANES) for each in (low, high))
     value = builder.select(builder.icmp_signed("<", value, low), low, value)
     return builder.select(builder.icmp_signed(">", value, high), high, value)
 
@@ -149,12 +153,11 @@ def scale_floating(sums: int, parameters: int, offset: int, low: int, high: int,
 
 @njit
 def rounded_away(x: float) -> Number:
-    """The nearest integer, ties away from zero."""
+    """The nearest int32, ties away from zero; what is left behind the point is exact, since it is cut off."""
     magnitude = abs(x)
-    whole = np.floor(magnitude)
-    if magnitude - whole >= 0.5:
-        whole += 1.0
-    return np.int32(np.copysign(whole, x))
+    whole = np.int32(magnitude)
+    steps = np.int32(whole + (1 if magnitude - whole >= 0.5 else 0))
+    return np.int32(-steps) if x < 0 else steps
 
 
 @njit

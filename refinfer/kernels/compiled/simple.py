@@ -229,7 +229,7 @@ def scaling(left: int, multiplier: int, shift: int) -> Array:
     """The parameters of one scaling for all lanes, as requantize.py has them."""
     require_compiled(-31 < shift < 31)
     right = max(-shift, 0)
-    values = (0, multiplier, left + max(shift, 0), (1 << right) >> 1, right)
+    values = (0, multiplier, left + max(shift, 0), (1 << right) - 1, right)
     return np.repeat(np.array(values, np.int32), LANES)
 
 
@@ -240,17 +240,17 @@ def plan_pool(largest: bool) -> Callable[[Draft, Node], None]:
         x, y = input_at(node, 0), output_at(node, 0)
         options = options_of(node, Pool2DOptions)
         shape = draft.shape(x)
-        require_compiled(x.type in KINDS and len(shape) == 4)
+        require_compiled(x.type in (TensorType.INT8, TensorType.INT16) and len(shape) == 4)
         batches, height, width, channels = shape
         low, high = activation_range(y, options.fused_activation_function)
-        rows = windows(options.padding, shape[1], options.filter_height, options.stride_h)
-        columns = windows(options.padding, shape[2], options.filter_width, options.stride_w)
-        sums = draft.scratch(4 * shape[3])
+        rows = windows(options.padding, height, options.filter_height, options.stride_h)
+        columns = windows(options.padding, width, options.filter_width, options.stride_w)
+        reciprocal = draft.scratch(8)
         draft.add(
             Pool(
                 largest,
                 draft.read(x),
-                KINDS[x.type],
+                dtype_of(x.type).itemsize,
                 batches,
                 height,
                 width,
@@ -266,7 +266,7 @@ def plan_pool(largest: bool) -> Callable[[Draft, Node], None]:
                 low,
                 high,
                 draft.write(y),
-                sums,
+                reciprocal,
             )
         )
 

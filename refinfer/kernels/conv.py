@@ -27,7 +27,6 @@ from refinfer.kernels.common import (
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.convolution import (
     Operands,
-    Start,
     filter_scales,
     fold_16x8,
     fold_asymmetric,
@@ -48,6 +47,7 @@ from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.library_window import Window, window
 from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, size_of, worst
+from refinfer.kernels.products import Finish, Start
 from refinfer.kernels.quantization import require_convolution_quantization
 from refinfer.kernels.sliding import under_rows, under_windows
 from refinfer.kernels.window import Windows, windows
@@ -57,7 +57,6 @@ from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
-    from refinfer.kernels.convolution import Finish
 
 Folded = TypeVar("Folded")
 

@@ -4,10 +4,6 @@ A convolution multiplies images with filters, sums the products under each windo
 The operators differ in what is under a window; the types differ in what becomes of the tensors before the products and
 of the sums after them. The latter is here: quantized (int8, int16x8, uint8), float32, and hybrid.
 
-Integers are multiplied and summed as doubles, which is exact as long as a sum stays below 2**53: 2**28 products of an
-int16 and an int8 do. Where no sum can exceed 2**24, floats do as well. What C's accumulator of 32 bits keeps of it is
-cut out afterwards.
-
 Sources: tensorflow/lite/kernels/internal/reference/conv.h, depthwiseconv_float.h, depthwiseconv_uint8.h,
 integer_ops/conv.h, integer_ops/depthwise_conv.h, and the Prepare of the operators.
 """
@@ -18,16 +14,16 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from refinfer.kernels.common import first_scale, first_zero_point, require_affine, require_rank, require_type
-from refinfer.kernels.compute import Shape
-from refinfer.kernels.doubles import Range, requantizer
-from refinfer.kernels.fixedpoint import clamp, wrap_int32
+from refinfer.kernels.compute import Shape, dtype_of
+from refinfer.kernels.fixedpoint import wrap_int32
 from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits
+from refinfer.kernels.products import Finish, Layout, Params, Start, as_it_is, quantized_products
 from refinfer.kernels.quantization import activate, activation_range, require_convolution_multiplier
 from refinfer.kernels.window import Windows, overlap, span, windows
 from refinfer.schema.enums import ActivationFunctionType, Padding, TensorType
@@ -41,11 +37,6 @@ BLOCK_ELEMENTS = 2**17
 """About as many numbers are worked on at a time, so that they stay in a cache: outputs are made some rows at a time."""
 
 Block = TypeVar("Block")
-Finish = Callable[["Array"], "Array"]
-"""From sums of products to outputs; the first axis is that of the images, the last that of the channels."""
-
-Start = Callable[["Array", "Array", "Array | None"], "tuple[Array, Array, Finish]"]
-"""From input, filter and bias to the images and filters that are multiplied, and to what becomes of the sums."""
 
 
 class Operands(NamedTuple):
@@ -62,24 +53,12 @@ class Operands(NamedTuple):
     channel_axis: int  # of the filter: output channels
     activation: ActivationFunctionType
     bias_type: TensorType = TensorType.INT64
-    layout: Callable[[Array], Array] = lambda filters: filters
+    layout: Layout = as_it_is
 
     @property
     def channels(self) -> int:
         """The output channels."""
         return self.weights.shape[self.channel_axis]
-
-
-class Params(NamedTuple):
-    """What a quantized convolution comes down to; `keep` is what is left of a sum in C's accumulator."""
-
-    input_offset: int
-    filter_offset: int
-    output_offset: int
-    low: int
-    high: int
-    keep: Callable[[Array], Array]
-    requantize: Requantize
 
 
 def require_operands(p: Operands, rank: int, int16_bias: Sequence[TensorType] = (TensorType.INT64,)) -> None:
@@ -132,26 +111,8 @@ def filter_scales(p: Operands) -> Sequence[float]:
 
 
 def fold_quantized(params: Callable[[Operands], Params]) -> Callable[[Operands], Start]:
-    """The arithmetic of integers, by their parameters; filters that the file holds are made ready once, when needed."""
-
-    def fold(p: Operands) -> Start:
-        make_ready = partial(ready, p, params(p))
-        is_constant = p.weights.data is not None and (p.bias is None or p.bias.data is not None)
-        return partial(start_quantized, once(make_ready) if is_constant else make_ready, params(p).input_offset)
-
-    return fold
-
-
-def once(function: Callable[..., tuple[Array, Finish]]) -> Callable[..., tuple[Array, Finish]]:
-    """What it gives at first, for good."""
-    given: list[tuple[Array, Finish]] = []
-
-    def first(*arguments: Array | None) -> tuple[Array, Finish]:
-        if not given:
-            given.append(function(*arguments))
-        return given[0]
-
-    return first
+    """The arithmetic of integers, by their parameters."""
+    return lambda p: quantized_products(params(p), p.weights, p.bias, p.channel_axis, p.layout)
 
 
 def params_int8(p: Operands) -> Params:
@@ -191,46 +152,8 @@ def real_multipliers(p: Operands) -> list[float]:
 def quantized(p: Operands, requantize: Requantize) -> Params:
     """The parameters of an accumulator of 32 bits."""
     low, high = activation_range(p.y, p.activation)
-    return Params(-first_zero_point(p.x), 0, first_zero_point(p.y), low, high, wrap_int32, requantize)
-
-
-def as_it_is(acc: Array) -> Array:
-    """An accumulator of 64 bits keeps everything."""
-    return acc
-
-
-def start_quantized(
-    make_ready: Callable[..., tuple[Array, Finish]], input_offset: int, x: Array, weights: Array, bias: Array | None
-) -> tuple[Array, Array, Finish]:
-    """Products of x + input_offset and filter + filter_offset."""
-    filters, finish = make_ready(weights, bias, x.dtype)
-    images = x.astype(filters.dtype)
-    images += filters.dtype.type(input_offset)
-    return images, filters, finish
-
-
-def ready(
-    operands: Operands, p: Params, weights: Array, bias: Array | None, dtype: np.dtype[Any]
-) -> tuple[Array, Finish]:
-    """The filters as floats, and what becomes of their sums.
-
-    float32 if it holds every sum: the inputs are not larger than `reach`.
-    """
-    filters = weights.astype(np.float64) + p.filter_offset
-    limits = np.iinfo(dtype)
-    reach = max(abs(limits.min + p.input_offset), abs(limits.max + p.input_offset))
-    sums = np.abs(np.moveaxis(filters, operands.channel_axis, 0)).reshape(operands.channels, -1).sum(axis=1) * reach
-    addend = np.zeros(1) if bias is None else bias
-    finish = requantizer(p.requantize, addend, sums, Range(p.output_offset, p.low, p.high, dtype))
-    exact = np.float32 if sums.max() <= 2**24 else np.float64
-    return operands.layout(filters.astype(exact)), finish or partial(finish_quantized, p, bias, dtype)
-
-
-def finish_quantized(p: Params, bias: Array | None, dtype: np.dtype[Any], sums: Array) -> Array:
-    """y = clamp(requantize(sum + bias) + output_offset)"""
-    acc = sums.astype(np.int64)
-    y = p.requantize(p.keep(acc if bias is None else acc + bias))
-    return clamp(wrap_int32(y + p.output_offset), p.low, p.high, dtype)
+    offset, dtype = first_zero_point(p.y), dtype_of(p.y.type)
+    return Params(-first_zero_point(p.x), 0, offset, low, high, wrap_int32, dtype, requantize)
 
 
 def fold_float(p: Operands) -> Start:

@@ -51,9 +51,9 @@ def requantizer(requantize: Requantize, bias: Array, sums: Array, y: Range) -> C
     scaling = passes_of(requantize, alive, np.where(alive, np.abs(addend) + sums, 0), y.reach)
     if scaling is None:
         return None
-    start, end = (np.add, addend), (np.add, np.where(alive, float(y.offset), result))
-    limits = (np.maximum, float(y.low)), (np.minimum, float(y.high))
-    passes = [(function, one_for_all(each)) for function, each in (start, *scaling, end, *limits)]
+    end = (np.add, np.where(alive, float(y.offset), result)), (np.maximum, float(y.low)), (np.minimum, float(y.high))
+    steps: list[Pass] = [(np.add, addend), *scaling, *end]
+    passes = [(function, one_for_all(each)) for function, each in steps]
     spread = lru_cache(maxsize=2)(lambda width: [(function, along_rows(each, width)) for function, each in passes])
 
     def finish(sums: Array) -> Array:
@@ -81,9 +81,9 @@ def constants(requantize: Requantize, bias: Array, sums: Array, offset: int) -> 
 
     Channels that training has left without weights have scales that are next to nothing, and huge biases.
     """
-    left = np.maximum(requantize.shift, 0) if isinstance(requantize, FixedPoint) else 0
+    growth = np.abs(requantize.real) if isinstance(requantize, FloatingPoint) else 2.0 ** requantize.shift
     bias = bias.astype(np.int64) + np.zeros(len(sums), np.int64)
-    in_order = np.ldexp(np.abs(bias) + sums, left) < 2**30  # nothing wraps around
+    in_order = (np.abs(bias.astype(np.float64)) + sums) * np.maximum(growth, 1) < 2**30  # nothing wraps around
     extent = np.where(in_order, sums, 0).astype(np.int64)
     least, most = requantize(bias - extent), requantize(bias + extent)
     return np.where((least == most) & (extent == sums), wrap_int32(most + offset).astype(np.float64), np.nan)

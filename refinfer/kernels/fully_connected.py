@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import inf, prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from refinfer.kernels import eigen
 from refinfer.kernels.changes import BIAS_TYPES, DENSE_CHANNELS, has, since
@@ -32,7 +32,7 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import PACKED_BITS, Compute, Evaluate, Host, Shape, dtype_of
-from refinfer.kernels.fixedpoint import clamp, wrap_int32
+from refinfer.kernels.fixedpoint import wrap_int32
 from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import Kernel, Overlap, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, POINTER, Build, struct
@@ -40,6 +40,7 @@ from refinfer.kernels.lazy import np
 from refinfer.kernels.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits, product_ratio, ratio_of_float_product
 from refinfer.kernels.overlap import at_least, in_order, last_pass, size_of, worst
+from refinfer.kernels.products import Params, as_it_is, quantized_products
 from refinfer.kernels.quantization import (
     ACTIVATION_BOUNDS,
     activate,
@@ -199,22 +200,19 @@ def require_bias(node: Node) -> None:
         require(bias.elements == weights.shape[0], f"{bias.elements} values for {weights.shape[0]} units", bias)
 
 
-class Params(NamedTuple):
-    """What a quantized node comes down to; `keep` is what C keeps of an accumulator."""
-
-    input_offset: int
-    filter_offset: int
-    output_offset: int
-    low: int
-    high: int
-    keep: Callable[[Array], Array]
-    dtype: np.dtype[Any]
-    requantize: Requantize
-
-
 def fold_quantized(node: Node, host: Host) -> Product:
-    """Integers: sums of products, brought to the output's scale."""
-    return partial(multiply_quantized, params(node, host))
+    """Integers: y[b, o] = clamp(requantize(acc[b, o]) + output_offset)
+
+    acc[b, o] = bias[o] + sum over d of (x[b, d] + input_offset) * (weights[o, d] + filter_offset)
+    """
+    weights, bias = input_at(node, FILTER), optional_input(node, BIAS)
+    start = quantized_products(params(node, host), weights, bias, 0, lambda weights: np.ascontiguousarray(weights.T))
+
+    def multiply(x: Array, weights: Array, bias: Array | None) -> Array:
+        centred, matrix, finish = start(x, weights, bias)
+        return finish(centred @ matrix)
+
+    return multiply
 
 
 def params(node: Node, host: Host) -> Params:
@@ -263,7 +261,7 @@ def params_int16(node: Node, host: Host) -> Params:
         return params_int32(node, host)
     else:
         requantize = host.numerics.fully_connected_requantize_int16(multipliers(node, product_ratio))
-    return quantized(node, requantize)._replace(keep=unchanged)
+    return quantized(node, requantize)._replace(keep=as_it_is)
 
 
 def require_symmetric_int16(node: Node) -> None:
@@ -338,23 +336,6 @@ def scales(weights: Tensor) -> Sequence[float]:
     """The scales of the weights: one, or one for each unit."""
     assert weights.quantization is not None
     return weights.quantization.scale
-
-
-def unchanged(acc: Array) -> Array:
-    """An accumulator that is wide enough for every sum."""
-    return acc
-
-
-def multiply_quantized(p: Params, x: Array, weights: Array, bias: Array | None) -> Array:
-    """y[b, o] = clamp(requantize(acc[b, o]) + output_offset)"""
-    acc = p.keep(accumulate(x, weights, bias, p.input_offset, p.filter_offset))
-    return clamp(wrap_int32(p.requantize(acc) + p.output_offset), p.low, p.high, p.dtype)
-
-
-def accumulate(x: Array, weights: Array, bias: Array | None, input_offset: int, filter_offset: int) -> Array:
-    """acc[b, o] = bias[o] + sum over d of (x[b, d] + input_offset) * (weights[o, d] + filter_offset)"""
-    acc = integer_matmul(x.astype(np.int32) + input_offset, (weights.astype(np.int32) + filter_offset).T)
-    return acc if bias is None else acc + bias
 
 
 def fold_float(node: Node, host: Host) -> Product:

@@ -35,7 +35,6 @@ from refinfer.kernels.conv import (
 )
 from refinfer.kernels.convolution import (
     Operands,
-    Start,
     centred,
     filter_scales,
     finish_float,
@@ -53,6 +52,7 @@ from refinfer.kernels.kernel import Decompressed, Kernel, Overlap, Request, Scra
 from refinfer.kernels.layout import ENUM, FLOAT, INT16, INT32, POINTER, UINT8, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.overlap import at_least
+from refinfer.kernels.products import Finish, Start
 from refinfer.kernels.quantization import require_convolution_quantization
 from refinfer.kernels.window import Windows, overlap, windows
 from refinfer.schema.enums import TensorType
@@ -61,7 +61,6 @@ from refinfer.schema.options import TransposeConvOptions
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
-    from refinfer.kernels.convolution import Finish
 
 SHAPE, FILTER, INPUT, BIAS = 0, 1, 2, 3
 CHANNEL_AXIS = 0  # of the filter, OHWI

@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 INT8, INT16 = Range(-7, -128, 127, np.dtype(np.int8)), Range(0, -(2**15), 2**15 - 1, np.dtype(np.int16))
 
-reals = st.floats(2.0**-32, 4.0) | st.integers(-31, 2).map(lambda exponent: 2.0**exponent)
+reals = st.floats(2.0**-32, 4.0) | st.floats(1.0, 2000.0) | st.integers(-31, 12).map(lambda exponent: 2.0**exponent)
 sizes = st.integers(0, 2**24) | st.integers(0, 31).map(lambda bits: 2**bits)
 biases = st.integers(-(2**31), 2**31 - 1) | st.integers(-(2**22), 2**22)
 channels = st.lists(st.tuples(reals, sizes, biases), min_size=1, max_size=5)

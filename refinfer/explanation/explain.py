@@ -153,11 +153,14 @@ def explain(
 
     Without `element` it is the one that stands for the largest number. `inputs` holds the arrays of the model's inputs;
     without it they are random, of `seed`. `dialect` is "litert", "tflm" or "both". Raises UsageError for an operator or
-    an element that there is not.
+    an element that there is not, and if inputs are missing.
     """
     graph = model if isinstance(model, Graph) else read_model(model)
     node = node_at(graph, op)
     arrays = [each.array for each in random_inputs(graph, seed)] if inputs is None else list(inputs)
+    expected = len(graph.subgraphs[0].inputs)
+    if len(arrays) != expected:
+        raise UsageError(f"{len(arrays)} inputs are given; the model has {expected}")
     runs = [run(graph, node, each, arrays) for each in dialects(dialect)]
     outputs = [each.outputs[0] for each in runs if each.outputs]
     index = chosen(element, node, outputs[0]) if outputs else tuple(element or ())
@@ -225,6 +228,10 @@ def alike(inputs: Sequence[Sequence[Array | None]]) -> bool:
     )
 
 
+class Reached(Exception):
+    """The node has run, and what comes after it does not matter."""
+
+
 class Recorder:
     """Watches a machine for one node, whose variables it keeps as they were before."""
 
@@ -237,12 +244,12 @@ class Recorder:
         self.outputs: tuple[Array, ...] = ()
 
     def look(self, node: Node, inputs: tuple[Array | None, ...], outputs: tuple[Array, ...]) -> None:
-        """Take down what the node has, and what variables have become."""
+        """Take down what the node has, and then end the run; before, what variables have become."""
         pairs = list(zip(node.inputs, inputs, strict=True))
         if node is self._node:
             self.inputs = tuple(self._variables.get(x, array) if x is not None else None for x, array in pairs)
             self.outputs = tuple(array.copy() for array in outputs)
-            return
+            raise Reached
         self._variables |= {x: copied(array) for x, array in pairs if x is not None and x in self._variables}
 
 
@@ -253,7 +260,7 @@ def copied(array: Array | None) -> Array:
 
 
 def run(graph: Graph, node: Node, dialect: Dialect, arrays: Sequence[Array]) -> Run:
-    """Run the model, and take down what happens at the node."""
+    """Run the model as far as the node, and take down what happens there."""
     try:
         machine = Machine(graph, dialect)
         machine.shapes(0, [array.shape for array in arrays])  # refuses inputs that do not go together
@@ -262,7 +269,7 @@ def run(graph: Graph, node: Node, dialect: Dialect, arrays: Sequence[Array]) -> 
         machine.run(0, [array.copy() for array in arrays])
     except UnsupportedNode as refusal:
         return Run(dialect, refusal=str(refusal))
-    except Aborted:
+    except (Reached, Aborted):
         pass
     machine.watch = None
     if not recorder.outputs:

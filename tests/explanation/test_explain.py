@@ -140,6 +140,7 @@ def test_a_dialect_that_refuses_the_model_says_why_and_the_other_goes_on() -> No
         ({"op": 7, "element": (0, 10)}, r"there is no element \[0, 10\]; the output has shape \[1, 10\]"),
         ({"op": 7, "element": (0, -1)}, r"there is no element \[0, -1\]"),
         ({"op": 7, "element": (0,)}, r"there is no element \[0\]"),
+        ({"op": 7, "inputs": []}, "0 inputs are given; the model has 1"),
         ({"op": 7, "dialect": "cmsis"}, "unknown dialect 'cmsis'; the dialects are litert, tflm, or both"),
     ],
 )
@@ -208,6 +209,19 @@ def test_what_a_number_stands_for_is_compared_with_a_real_result_where_there_is_
     assert (step.label, step.value) == ("stands for", 0.003921568859368563 * (3 + 128))
     others = [step.label for step in module.closing(pixels, (0, 0, 0, 0), Result(3, "0.5", 0.5))]
     assert others == ["stands for", "in real numbers", "rounding error"]
+
+
+def test_what_comes_after_the_operator_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    look = module.Recorder.look
+
+    def watch(recorder: module.Recorder, node: Any, *arrays: Any) -> None:
+        seen.append(node.index)
+        look(recorder, node, *arrays)
+
+    monkeypatch.setattr(module.Recorder, "look", watch)
+    explain(CONV, 2, dialect="tflm")
+    assert seen == [0, 1, 2]
 
 
 def test_a_dimension_beyond_the_shape_is_no_matter() -> None:

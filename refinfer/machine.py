@@ -88,13 +88,11 @@ class Machine:
             values[tensor.index] = array
         plan = self.plan(index, [array.shape for array in inputs]) if self.tier.ready else None
         started = perf_counter()
-        with np.errstate(all="ignore"):  # infinities and NaN are results like any other
-            if plan is None:
-                for step in self._programs[index]:
-                    self._run_step(step, values)
-                self.tier.spent(perf_counter() - started)
-            else:
-                self._run_plan(plan, self._programs[index], values)
+        if plan is None:
+            self._run_steps(self._programs[index], values)
+            self.tier.spent(perf_counter() - started)
+        else:
+            self._run_plan(plan, self._programs[index], values)
         return values
 
     def plan(self, index: int, shapes: Sequence[Shape]) -> Plan | None:
@@ -111,13 +109,15 @@ class Machine:
             self._planned[index] = planned
         return planned.plan
 
-    def _run_step(self, step: Step, values: list[Array | None]) -> None:
-        arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
-        results = _evaluated(step, arguments)
-        for place, result in zip(step.outputs, results, strict=True):
-            values[place] = result
-        if self.watch is not None:
-            self.watch(step.node, arguments, results)
+    def _run_steps(self, steps: Sequence[Step], values: list[Array | None]) -> None:
+        with np.errstate(all="ignore"):  # infinities and NaN are results like any other
+            for step in steps:
+                arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
+                results = _evaluated(step, arguments)
+                for place, result in zip(step.outputs, results, strict=True):
+                    values[place] = result
+                if self.watch is not None:
+                    self.watch(step.node, arguments, results)
 
     def _run_plan(self, plan: Plan, steps: Sequence[Step], values: list[Array | None]) -> None:
         """Run the segments by the plan and other nodes by themselves.
@@ -126,16 +126,34 @@ class Machine:
         """
         for part in plan.program:
             if isinstance(part, int):
-                self._run_step(steps[part], values)
-                continue
-            for place, memory in part.loads:
-                memory[...] = values[place]
-            if self.watch is None:
-                plan(part.first, part.end)
-                for place, memory in part.results:
-                    values[place] = memory.copy()
+                self._run_steps(steps[part : part + 1], values)
+            elif part.variables and not self._variables_at_hand(part):
+                self._run_steps(steps[part.nodes[0].index : part.nodes[-1].index + 1], values)
             else:
-                self._run_watched(plan, part, values)
+                for place, memory in part.loads:
+                    memory[...] = values[place]
+                if self.watch is None:
+                    plan(part.first, part.end)
+                    for place, memory in part.results:
+                        values[place] = memory.copy()
+                else:
+                    self._run_watched(plan, part, values)
+
+    def _variables_at_hand(self, segment: Segment) -> bool:
+        """Bring resource variables into the plan's memory, where they stay; False if one is not what it was planned as.
+
+        Others see them there too: kernels in numpy copy what they read and what they assign.
+        """
+        resources = self._host.resources
+        for number, memory in segment.variables:
+            value = resources.values.get(number, resources.initial.get(number))
+            if value is memory:
+                continue
+            if value is None or value.shape != memory.shape or value.dtype != memory.dtype:
+                return False
+            memory[...] = value
+            resources.values[number] = memory
+        return True
 
     def _run_watched(self, plan: Plan, segment: Segment, values: list[Array | None]) -> None:
         """Run a segment a node at a time."""

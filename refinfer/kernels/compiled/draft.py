@@ -11,6 +11,7 @@ import numpy as np
 
 from refinfer.kernels.compiled.records import Address, Buffer, Record
 from refinfer.kernels.compute import Evaluate, Host, Shape, constant, dtype_of
+from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Subgraph, Tensor
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ class Load(NamedTuple):
     buffer: Buffer
 
 
+class Variable(NamedTuple):
+    """The memory of a resource variable, and what it is read and written as everywhere."""
+
+    buffer: Buffer
+    type: TensorType
+    shape: Shape
+
+
 @dataclass
 class Draft:
     """`shapes` are those of the subgraph's tensors (None: unknown), `step` is the node that is planned now."""
@@ -50,6 +59,8 @@ class Draft:
     buffers: list[Buffer] = field(default_factory=list)
     held: dict[int, Buffer] = field(default_factory=dict)  # tensors whose value is in a buffer, by index
     loads: list[Load] = field(default_factory=list)  # of this segment
+    variables: dict[int, Variable] = field(default_factory=dict)  # resource variables, by number
+    touched: set[int] = field(default_factory=set)  # those of this segment
     constants: list[Array] = field(default_factory=list)  # kept alive
     evaluate: Evaluate = tuple  # the numpy arithmetic of the node that is planned now
 
@@ -93,6 +104,20 @@ class Draft:
         assert isinstance(buffer, Buffer)
         buffer.last = max(buffer.last, *self.users[y.index], self.step)
         self.held[y.index] = buffer
+
+    def variable(self, handle: Tensor, value: Tensor) -> Buffer:
+        """Where the resource variable is that a handle is known to stand for; it stays there between runs."""
+        number = self.host.resources.bound.get((handle.subgraph, handle.index), -1)
+        shape, dtype = self.shape(value), dtype_of(value.type)
+        require_compiled(number >= 0 and dtype.kind in "biuf")
+        if number not in self.variables:
+            buffer = Buffer(prod(shape) * dtype.itemsize, 0, len(self.subgraph.nodes))
+            self.buffers.append(buffer)
+            self.variables[number] = Variable(buffer, value.type, shape)
+        found = self.variables[number]
+        require_compiled((found.type, found.shape) == (value.type, shape))
+        self.touched.add(number)
+        return found.buffer
 
     def _reserve(self, tensor: Tensor, first: int) -> Buffer:
         require_compiled(dtype_of(tensor.type).kind in "biuf")

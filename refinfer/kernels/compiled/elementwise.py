@@ -11,7 +11,6 @@ from llvmlite import ir
 from refinfer.kernels.compiled.jit import (
     INTERPRETED,
     LANES,
-    Number,
     as_array,
     float32s,
     float64s,
@@ -22,11 +21,10 @@ from refinfer.kernels.compiled.jit import (
     njit,
     uint8s,
 )
-from refinfer.kernels.compiled.requantize import rounded_away, scale_fixed, scaled_and_clamped
-from refinfer.kernels.compiled.vectors import I8, I16, I32, counted, generated, load, splat, store, word
-from refinfer.kernels.fixedpoint import scale_twice, wrap_int32
+from refinfer.kernels.compiled.requantize import VECTOR, limited, scale_fixed, scaled_and_clamped
+from refinfer.kernels.compiled.vectors import I8, I16, I32, all_lanes, counted, generated, load, splat, store, word
+from refinfer.kernels.fixedpoint import round_away, scale_twice, to_int32, wrap_int32
 
-VECTOR = ir.VectorType(I32, LANES)
 PARAMETERS = 5 * 4 * LANES  # bytes of those of one scaling
 
 
@@ -129,29 +127,58 @@ def look_up(source: int, count: int, table: int, size: int, output: int) -> None
             longs_out[i] = of_longs[x[i]]
 
 
+def quantization(out: ir.Type, dtype: type) -> Any:
+    """Floats to integers of that type: clamp(round(x / scale) + zero_point), ties away from zero, divided as floats.
+
+    NaN, and what is no int32, count as -2**31, as on an x86-64. It takes (source, vectors, scale, zero_point, low,
+    high, output); `scale` is an address. What is left behind the point is exact, since it is cut off.
+    """
+    floats = ir.VectorType(ir.FloatType(), LANES)
+
+    def body(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        source, vectors, scale, zero_point, low, high, output = arguments
+        step = splat(builder, load(builder, scale, ir.FloatType()), LANES)
+        zero = splat(builder, builder.trunc(zero_point, I32), LANES)
+        with counted(builder, vectors) as i:
+            x = load(builder, builder.add(source, builder.mul(i, word(4 * LANES))), floats)
+            quotient = builder.fdiv(x, step)
+            negative = builder.fcmp_ordered("<", quotient, ir.Constant(floats, [0.0] * LANES))
+            magnitude = builder.select(negative, builder.fneg(quotient), quotient)
+            fits = builder.fcmp_ordered("<", magnitude, ir.Constant(floats, [2.0**31] * LANES))
+            magnitude = builder.select(fits, magnitude, ir.Constant(floats, [0.0] * LANES))
+            whole = builder.fptosi(magnitude, VECTOR)
+            rest = builder.fsub(magnitude, builder.sitofp(whole, floats))
+            rounds_up = builder.fcmp_ordered(">=", rest, ir.Constant(floats, [0.5] * LANES))
+            whole = builder.add(whole, builder.zext(rounds_up, VECTOR))
+            steps = builder.select(negative, builder.sub(all_lanes(0), whole), whole)
+            steps = builder.select(fits, steps, all_lanes(-(2**31)))
+            y = limited(builder, builder.add(steps, zero), low, high)
+            there = builder.add(output, builder.mul(i, word(LANES * out.width // 8)))
+            store(builder, builder.trunc(y, ir.VectorType(out, LANES)), there)
+
+    def plain(arguments: Sequence[int]) -> None:
+        source, vectors, scale, zero_point, low, high, output = arguments
+        with np.errstate(all="ignore"):
+            quotient = as_array(source, vectors * LANES, np.float32) / as_array(scale, 1, np.float32)
+            steps = to_int32(round_away(quotient))
+        y = np.clip(wrap_int32(steps + zero_point), low, high)
+        as_array(output, vectors * LANES, dtype)[:] = y.astype(dtype)
+
+    return plain if INTERPRETED else generated(7, body)
+
+
+quantize_to_bytes, quantize_to_words = quantization(I8, np.int8), quantization(I16, np.int16)
+
+
 @njit
-def quantize(source: int, count: int, scale: int, zero_point: int, low: int, high: int, output: int, size: int) -> None:
-    """y = clamp(round(x / scale) + zero_point), ties away from zero, divided as floats; `scale` is an address"""
-    x, step = float32s(source, count), float32s(scale, 1)[0]
-    zero = np.int32(zero_point)
+def quantize(
+    source: int, vectors: int, scale: int, zero_point: int, low: int, high: int, output: int, size: int
+) -> None:
+    """y = clamp(round(x / scale) + zero_point)"""
     if size == 1:
-        bytes_out = int8s(output, count)
-        for i in range(count):
-            steps: Number = np.int32(steps_of(x[i] / step) + zero)
-            bytes_out[i] = np.int8(min(max(steps, low), high))
+        quantize_to_bytes((source, vectors, scale, zero_point, low, high, output))
     else:
-        words_out = int16s(output, count)
-        for i in range(count):
-            steps = np.int32(steps_of(x[i] / step) + zero)
-            words_out[i] = np.int16(min(max(steps, low), high))
-
-
-@njit
-def steps_of(x: float) -> Number:
-    """The nearest int32; -2**31 for NaN and for what is none, as on an x86-64."""
-    fits = -2147483648.0 < x < 2147483647.0
-    steps = rounded_away(x if fits else np.float32(0.0))
-    return steps if fits else np.int32(-2147483648)
+        quantize_to_words((source, vectors, scale, zero_point, low, high, output))
 
 
 @njit

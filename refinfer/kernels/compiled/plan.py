@@ -16,6 +16,7 @@ from refinfer.kernels.compiled.tables import PLANNERS
 from refinfer.kernels.compiled.walker import run
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Refusal
+from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Subgraph, Tensor
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ SUMS_BYTES = 2**14
 class Segment(NamedTuple):
     """Rows first to end - 1 of the table, and tensors, by index, with arrays over their place in the plan's memory.
 
-    `loads` come in, `made` are made here, `results` are those that are used outside; `nodes` are the nodes that the
+    `loads` come in, `made` are made here, `results` are those that are used outside; `variables` are the
+    resource variables that are read or written, by number; `nodes` are the nodes that the
     rows stand for, and `ends` where the rows of each end.
     """
 
@@ -37,6 +39,7 @@ class Segment(NamedTuple):
     loads: tuple[tuple[int, Array], ...]
     results: tuple[tuple[int, Array], ...]
     made: tuple[tuple[int, Array], ...]
+    variables: tuple[tuple[int, Array], ...]
     nodes: tuple[Node, ...]
     ends: tuple[int, ...]
 
@@ -62,6 +65,7 @@ class Part:
 
     first: int
     loads: list[Load] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
     nodes: list[Node] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
 
@@ -83,7 +87,7 @@ def make_plan(
     for node, compute in zip(subgraph.nodes, computes, strict=True):
         draft.step, draft.evaluate = node.index, evaluates[node.index]
         if part is None:
-            draft.segment, draft.loads = node.index, []
+            draft.segment, draft.loads, draft.touched = node.index, [], set()
         planner = None if compute is None else PLANNERS.get(compute.fold)
         first = len(draft.rows)
         if planner is None or not planned(draft, planner, node):
@@ -91,7 +95,7 @@ def make_plan(
             part = None
             continue
         if part is None:
-            part = Part(first, draft.loads)
+            part = Part(first, draft.loads, draft.touched)
             parts.append(part)
         part.nodes.append(node)
         part.ends.append(len(draft.rows))
@@ -100,12 +104,13 @@ def make_plan(
 
 def planned(draft: Draft, planner: Planner, node: Node) -> bool:
     """Add the rows of a node, or leave the draft as it was."""
-    rows, buffers, loads, held = len(draft.rows), len(draft.buffers), len(draft.loads), dict(draft.held)
+    rows, buffers, loads = len(draft.rows), len(draft.buffers), len(draft.loads)
+    held, variables, touched = dict(draft.held), dict(draft.variables), set(draft.touched)
     try:
         planner(draft, node)
     except (NotCompiled, Refusal):
         del draft.rows[rows:], draft.buffers[buffers:], draft.loads[loads:]
-        draft.held = held
+        draft.held, draft.variables, draft.touched = held, variables, touched
         return False
     return True
 
@@ -118,9 +123,13 @@ def complete(draft: Draft, parts: Sequence[Part | int]) -> Plan:
         fields = [memory.ctypes.data + each.offset if isinstance(each, Buffer) else each for each in record]
         row[: 1 + len(fields)] = OPCODES[type(record)], *fields
 
+    def array(type: TensorType, shape: Shape, buffer: Buffer) -> Array:
+        return np.frombuffer(memory.data, dtype_of(type), prod(shape), buffer.offset).reshape(shape)
+
     def view(tensor: Tensor, buffer: Buffer) -> tuple[int, Array]:
-        dtype, shape = dtype_of(tensor.type), draft.shape(tensor)
-        return tensor.index, np.frombuffer(memory.data, dtype, prod(shape), buffer.offset).reshape(shape)
+        return tensor.index, array(tensor.type, draft.shape(tensor), buffer)
+
+    variables = {number: array(each.type, each.shape, each.buffer) for number, each in draft.variables.items()}
 
     def segment(part: Part) -> Segment:
         made = tuple(view(y, draft.held[y.index]) for node in part.nodes for y in node.outputs)
@@ -131,6 +140,7 @@ def complete(draft: Draft, parts: Sequence[Part | int]) -> Plan:
             loads=tuple(view(tensor, buffer) for tensor, buffer in part.loads),
             results=tuple(each for each in made if not draft.users[each[0]] <= inside),
             made=made,
+            variables=tuple((number, variables[number]) for number in sorted(part.touched)),
             nodes=tuple(part.nodes),
             ends=tuple(part.ends),
         )

@@ -136,7 +136,7 @@ class Quantize(NamedTuple):
     """From floats to integers."""
 
     source: Address
-    number: int
+    vectors: int
     scale: int
     zero_point: int
     low: int

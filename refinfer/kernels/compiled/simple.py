@@ -66,8 +66,8 @@ def plan_quantize(draft: Draft, node: Node) -> None:
     require_compiled(x.type == TensorType.FLOAT32 and scale.ndim == 0)
     low, high = quantize.limits_of(y)
     step = draft.keep(np.array([scale], np.float32))
-    count, size = prod(draft.shape(x)), dtype_of(y.type).itemsize
-    draft.add(Quantize(draft.read(x), count, step, int(zero_point), low, high, draft.write(y), size))
+    vectors, size = -(-prod(draft.shape(x)) // LANES), dtype_of(y.type).itemsize
+    draft.add(Quantize(draft.read(x), vectors, step, int(zero_point), low, high, draft.write(y), size))
 
 
 def plan_dequantize(draft: Draft, node: Node) -> None:
@@ -147,6 +147,26 @@ def add_move(draft: Draft, source: Address, positions: Array, output: Address, i
     lengths = np.diff(np.concatenate((firsts, [chosen.size])))
     stretches = itemsize * np.stack((taken[firsts], chosen[firsts], lengths), axis=1).astype(np.int64)
     draft.add(Move(source, draft.keep(stretches), len(stretches), output))
+
+
+def plan_handle(draft: Draft, node: Node) -> None:
+    """The number of a resource variable, which is known."""
+    (number,) = draft.evaluate()
+    draft.add(Move(draft.keep(number), draft.keep(np.array([[0, 0, number.nbytes]])), 1, draft.write(node.outputs[0])))
+
+
+def plan_read_variable(draft: Draft, node: Node) -> None:
+    """From the variable's memory."""
+    y = output_at(node, 0)
+    memory = draft.variable(input_at(node, 0), y)
+    draft.add(Move(memory, draft.keep(np.array([[0, 0, memory.nbytes]])), 1, draft.write(y)))
+
+
+def plan_assign_variable(draft: Draft, node: Node) -> None:
+    """To the variable's memory."""
+    value = input_at(node, 1)
+    memory = draft.variable(input_at(node, 0), value)
+    draft.add(Move(draft.read(value), draft.keep(np.array([[0, 0, memory.nbytes]])), 1, memory))
 
 
 def stretched(draft: Draft, x: Tensor, shape: Shape) -> Address:

@@ -29,12 +29,9 @@ def run(settings: Settings) -> Section:
     """Every model, each engine a row."""
     found = {model.name: _asked(model, settings.seconds) for model in settings.models}
     rows = [row for name, each in found.items() for row in rows_of(name, each)]
-    head = ("model", "engine", "ms", *PEERS)
-    notes = [line for name, each in found.items() for line in notes_of(name, each)]
+    lines = [*table(("model", "engine", "ms", *PEERS), rows), "", *equality_of(found), "", *left_out_of(found)]
     problems = [line for name, each in found.items() for line in problems_of(name, each)]
-    return Section(
-        "How many times as long peers take: of medians (of minima)", table(head, rows) + notes, found, problems
-    )
+    return Section("How many times as long peers take: of medians (of minima)", lines, found, problems)
 
 
 def _asked(model: Model, seconds: float) -> Any:
@@ -132,21 +129,36 @@ def _digits(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def notes_of(model: str, found: Mapping[str, Any]) -> Iterator[str]:
-    """What was left out, and which answers are others."""
-    for name, reason in found["left_out"].items():
-        yield f"{model}: {name} is left out: {reason}"
-    for pair, count in found["equal"].items():
-        same, _, every = count.partition(" of ")
-        if same != every and not PEERS[pair.partition(" = ")[2]].is_exact:
-            yield f"{model}: {pair} for {count} inputs"
+def equality_of(found: Mapping[str, Any]) -> Iterator[str]:
+    """How many models each peer answers with our bits, whatever the input."""
+    for peer in PEERS:
+        counts = [
+            count for each in found.values() for pair, count in each["equal"].items() if pair.endswith(f"= {peer}")
+        ]
+        same = sum(is_every(count) for count in counts)
+        yield f"{peer} gives our bits for every input in {same} of {len(counts)} comparisons"
+
+
+def left_out_of(found: Mapping[str, Any]) -> Iterator[str]:
+    """What does not run which models, and the first reason that it gives."""
+    reasons: dict[str, dict[str, str]] = {}
+    for model, each in found.items():
+        for name, reason in each["left_out"].items():
+            reasons.setdefault(name, {})[model] = reason
+    for name, of_models in reasons.items():
+        yield f"{name} is left out of {', '.join(of_models)}: {next(iter(of_models.values()))[:200]}"
+
+
+def is_every(count: str) -> bool:
+    """Whether "5 of 5" are all."""
+    same, _, every = count.partition(" of ")
+    return same == every
 
 
 def problems_of(model: str, found: Mapping[str, Any]) -> Iterator[str]:
     """Answers that should be the same, and are not."""
     for pair, count in found["equal"].items():
-        same, _, every = count.partition(" of ")
-        if same != every and PEERS[pair.partition(" = ")[2]].is_exact:
+        if not is_every(count) and PEERS[pair.partition(" = ")[2]].is_exact:
             yield f"{model}: {pair} for {count} inputs only"
 
 

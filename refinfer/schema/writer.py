@@ -6,9 +6,11 @@ start, so that children come before what points to them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import copysign
 from typing import TYPE_CHECKING, Any
 
+from refinfer.schema.errors import UsageError
 from refinfer.schema.file import IDENTIFIER
 from refinfer.schema.flatbuffer import WIDTHS, Field, Table
 from refinfer.schema.tables import Model
@@ -22,14 +24,34 @@ DATA_ALIGNMENT = 16  # of constants [schema.fbs: Buffer.data, force_align]
 def write(model: Model) -> bytes:
     """The bytes of a file that holds `model`.
 
-    Values that equal their default are left out, as every writer of FlatBuffers does. Buffers whose data lies beyond
-    the flatbuffer (`Buffer.offset` above 1) keep their offsets, not their bytes.
+    Values that equal their default are left out, as every writer of FlatBuffers does. Constants lie at multiples of 16.
+    Raises UsageError if some lie beyond the flatbuffer, as in models of gigabytes: they would not be where it says.
     """
     from flatbuffers import Builder  # the readers of this room do without it
 
+    check_whole(model)
     builder = Builder(1024)
+    builder.ForceDefaults(True)  # what to leave out is decided here
     builder.Finish(_table(builder, model), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
+
+
+def check_whole(model: Model) -> None:
+    """All bytes of the model lie in its flatbuffer, or in a file of their own."""
+    for place, nbytes, offset in _beyond(model):
+        if offset > 1:  # 0 and 1 say that there are none
+            raise UsageError(
+                f"{place}: {nbytes} bytes beyond the flatbuffer, at {offset}; such a file is not rewritten"
+            )
+
+
+def _beyond(model: Model) -> Iterator[tuple[str, int, int]]:
+    for i, buffer in enumerate(model.buffers or ()):
+        yield f"Model.buffers[{i}]", buffer.size, buffer.offset
+    for i, subgraph in enumerate(model.subgraphs or ()):
+        for j, each in enumerate(subgraph.operators or ()):
+            place = f"Model.subgraphs[{i}].operators[{j}]"
+            yield place, each.large_custom_options_size, each.large_custom_options_offset
 
 
 def _table(builder: Builder, table: Table) -> int:
@@ -42,11 +64,15 @@ def _table(builder: Builder, table: Table) -> int:
     ]
     builder.StartObject(len(fields))
     for slot, (field, value, offset) in enumerate(zip(fields, values, offsets, strict=True)):
-        if field.inline:
+        if field.inline and _is_said(value, field.default):
             builder.PrependSlot(_flags(field.code), slot, value, field.default)
         elif offset is not None:
             builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
     return int(builder.EndObject())
+
+
+def _is_said(value: Any, default: Any) -> bool:
+    return value != default or (value == 0 and copysign(1, value) < 0)  # -0.0 is not 0.0
 
 
 def _child(builder: Builder, field: Field, value: Any) -> int:

@@ -1,0 +1,88 @@
+"""Models made of models: the same tables but for what is changed, as a new file.
+
+Nothing is changed in place, and nothing else changes: operators, tensors, signatures, metadata and constants stay as
+they are, at the indices that they have, and constants at an address that is a multiple of 16.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from refinfer.schema.errors import UsageError
+from refinfer.schema.flatbuffer import Table
+from refinfer.schema.tables import Buffer, Metadata, Model
+
+T = TypeVar("T", bound=Table)
+
+CONTROL_DEPENDENCIES = "model_control_dependencies"
+"""Metadata that names operators by their index [control_edges.h: kModelControlDependenciesMetadataKey]."""
+
+
+def changed(table: T, **values: Any) -> T:
+    """The table with other values in these fields."""
+    return type(table)(**{field.name: getattr(table, field.name) for field in type(table).fields} | values)
+
+
+def with_metadata(model: Model, name: str, data: bytes) -> Model:
+    """The model with this metadata entry, in place of any that it has of that name."""
+    metadata = tuple(each for each in model.metadata or () if each.name != name)
+    buffers = model.buffers or (Buffer(),)  # the first stands for none
+    place = _buffer_of(model, name)
+    if place is None:
+        place, buffers = len(buffers), (*buffers, Buffer())
+    return changed(
+        model,
+        buffers=(*buffers[:place], Buffer(data=memoryview(data)), *buffers[place + 1 :]),
+        metadata=(*metadata, Metadata(name=name, buffer=place)),
+    )
+
+
+def without_metadata(model: Model, name: str) -> Model:
+    """The model without the metadata of that name; its buffer is emptied, so that all others keep their index."""
+    place = _buffer_of(model, name)
+    metadata = tuple(each for each in model.metadata or () if each.name != name)
+    if len(metadata) == len(model.metadata or ()):
+        return model
+    buffers = model.buffers or ()
+    if place is not None:
+        buffers = (*buffers[:place], Buffer(), *buffers[place + 1 :])
+    return changed(model, buffers=buffers, metadata=metadata)
+
+
+def _buffer_of(model: Model, name: str) -> int | None:
+    """The buffer that the metadata of that name has for itself."""
+    found = [each.buffer for each in model.metadata or () if each.name == name]
+    others = {each.buffer for each in model.metadata or () if each.name != name} | set(model.metadata_buffer or ())
+    tensors = {tensor.buffer for subgraph in model.subgraphs or () for tensor in subgraph.tensors or ()}
+    return found[-1] if found and found[-1] not in others | tensors | {0} else None
+
+
+def with_order(model: Model, subgraph: int, order: Sequence[int]) -> Model:
+    """The model with the operators of a subgraph in another order, given by their old indices."""
+    assert model.subgraphs is not None
+    table = model.subgraphs[subgraph]
+    operators = table.operators or ()
+    assert sorted(order) == list(range(len(operators)))
+    new = changed(table, operators=tuple(operators[index] for index in order))
+    return changed(model, subgraphs=(*model.subgraphs[:subgraph], new, *model.subgraphs[subgraph + 1 :]))
+
+
+def names_operators(metadata: Mapping[str, object]) -> bool:
+    """Whether metadata speaks of operators by their index, so that they must keep their order."""
+    return CONTROL_DEPENDENCIES in metadata
+
+
+def save(path: str, data: bytes, force: bool = False) -> None:
+    """Write a new file, whole or not at all; raises UsageError where there is one already, unless `force`."""
+    if os.path.exists(path) and not force:
+        raise UsageError(f"{path}: exists; --force overwrites it")
+    beside = f"{path}.part"
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+        os.replace(beside, path)
+    finally:
+        if os.path.exists(beside):
+            os.remove(beside)

@@ -22,7 +22,18 @@ from tests import corpus
 from tests.comparisons import WASM32_RECORDED, WHEEL, predict, recording
 from tests.corpus import CorpusModel
 from tests.referees.tflm import INSTALLED, Tflm
-from tools.make_pages import CORPUS_TABLES, PAGES, ROOT, TABLES, WHEEL_TABLES, run, with_outputs, with_tables
+from tools.make_pages import (
+    CORPUS_TABLES,
+    PAGES,
+    PICTURES,
+    ROOT,
+    TABLES,
+    WHEEL_TABLES,
+    picture,
+    run,
+    with_outputs,
+    with_tables,
+)
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 MANUAL, MODEL_TABLE = "docs/cli.md", "docs/verification-models.md"
@@ -105,6 +116,19 @@ def test_python_on_a_page_gives_what_stands_under_it(page: str, monkeypatch: pyt
 @each_page
 def test_python_is_shown_with_what_comes_out(page: str) -> None:
     assert "```python" not in TEXTS[page]
+
+
+# pictures
+
+
+@pytest.mark.parametrize("file", PICTURES)
+def test_pictures_are_what_is_drawn(file: str) -> None:
+    assert (ROOT / file).read_text(encoding="utf-8") == picture(file)
+
+
+def test_every_picture_is_on_a_page() -> None:
+    shown = re.findall(r"^!\[[^]]+\]\((?:docs/)?([^)]+)\)$", "\n".join(TEXTS.values()), re.MULTILINE)
+    assert sorted(f"docs/{name}" for name in shown) == sorted(PICTURES)
 
 
 # tables

@@ -1,8 +1,8 @@
 """Fill in what the pages show of the program: python -m tools.make_pages [--corpus]
 
 In a ```console block each command is run, and what it prints is put behind it. A table between <!-- name: start -->
-and <!-- name: end --> is made again. The tables of the real models are made with --corpus alone, which needs
-REFINFER_CORPUS and the wheel of TFLM (Linux on x86-64), and takes minutes.
+and <!-- name: end --> is made again, and so are pictures. The tables of the real models are made with --corpus alone,
+which needs REFINFER_CORPUS and the wheel of TFLM (Linux on x86-64), and takes minutes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 
 import refinfer
 from refinfer import GraphError
+from refinfer.page.picture import picture_of
+from refinfer.page.svg import svg
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.simulator import Refused, Report
 from refinfer.simulator.targets import TARGETS, Target
@@ -337,6 +339,21 @@ def escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "\\<")
 
 
+# pictures
+
+PICTURES = {
+    "docs/memory-map.svg": ("models/digits_mobile_int8.tflite", "nano33ble-arduino"),
+    "docs/memory-map-conv.svg": ("models/digits_conv_int8.tflite", "cortex-m4"),
+}
+"""The maps of arenas that the pages show: of which model, on which target."""
+
+
+def picture(file: str) -> str:
+    """What is to be in the file."""
+    model, target = PICTURES[file]
+    return svg(picture_of(refinfer.simulate(ROOT / model, target)))
+
+
 CORPUS_TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "builds": builds,
     "minima": minima,
@@ -351,6 +368,8 @@ def main() -> None:
         if not corpus.corpus():
             raise SystemExit(corpus.describe())
         tables |= CORPUS_TABLES
+    for file in PICTURES:
+        (ROOT / file).write_text(picture(file), encoding="utf-8")
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         made = with_tables(with_outputs(text), tables)

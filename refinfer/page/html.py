@@ -22,9 +22,9 @@ from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.loading import loading
 from refinfer.simulator.report import Allocation, Report, Step
 from refinfer.terminal.fit import flash_and_static, headline, to_paste
-from refinfer.terminal.memory import OPERATORS, OWNERS, needed_and_used, owner_of, tensor_name
+from refinfer.terminal.memory import OPERATORS, OWNERS, arena_in_words, needed_and_used, owner_of, tensor_name
 from refinfer.terminal.names import buffer_name, model_name, operator_name
-from refinfer.terminal.text import Screen, both, percent, plural, printable, size
+from refinfer.terminal.text import Screen, percent, plural, printable, size
 from refinfer.verdict import Verdict
 
 TRANSPARENT = Screen(width=10_000, unicode=True)  # for sentences that are not to be cut into lines
@@ -111,7 +111,7 @@ def answer(report: Report, verdict: Verdict | None, smallest: Sequence[Verdict])
         yield from bars(verdict)
         yield from paste(to_paste(verdict))
     else:
-        takes = f"{model_name(report.graph)} takes an arena of {both(report.arena.minimum)}."
+        takes = f"{model_name(report.graph)} takes {arena_in_words(report.target, report.arena.minimum)}."
         yield f'<p class="answer">{escaped(takes)}</p>'
         if report.refusal is not None:
             yield f"<p>{escaped(f'TFLM loads it, but Invoke fails: {report.refusal}')}</p>"

@@ -163,9 +163,8 @@ def cut(words: str, room: float, scale: float = SMALL) -> str:
 def heading(picture: Picture) -> Iterator[str]:
     """Which model, which build, which number to write down."""
     yield text(LEFT, 26, cut(picture.model, WIDTH - 2 * LEFT, LARGE), "title")
-    used = f"arena_used_bytes() returns {picture.used:,}"
-    need = f"{picture.target}: the smallest arena that works is {picture.minimum:,} bytes"
-    yield text(LEFT, 45, f"{need} ({in_units(picture.minimum)}); {used}", "subtitle")
+    words = f"{picture.target}: takes {picture.takes}, and arena_used_bytes() returns {picture.used:,}"
+    yield text(LEFT, 45, words, "subtitle")
 
 
 def panel(frame: Frame, title: str, remark: str) -> Iterator[str]:

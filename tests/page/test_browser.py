@@ -219,6 +219,7 @@ def test_names_in_the_file_run_nothing_and_are_shown_as_they_are(opened: Any) ->
 
 
 def test_in_a_narrow_window_only_the_picture_scrolls(opened: Any) -> None:
-    tab = opened(page_of(refinfer.simulate(MOBILE)))
+    report = refinfer.simulate(MOBILE)
+    tab = opened(page_of(report, refinfer.fit(report, "nano33ble"), refinfer.verdict.smallest_boards(report.graph)))
     tab.set_viewport_size({"width": 400, "height": 800})
     assert tab.evaluate("() => document.documentElement.scrollWidth") <= 400

@@ -158,9 +158,12 @@ def is_every(count: str) -> bool:
 def problems_of(model: str, found: Mapping[str, Any]) -> Iterator[str]:
     """Answers that should be the same, and are not."""
     for pair, count in found["equal"].items():
-        if not is_every(count) and PEERS[pair.partition(" = ")[2]].is_exact:
+        peer = pair.partition(" = ")[2]
+        if PEERS[peer].is_exact and not is_every(count) and (model, peer) not in UNDEFINED:
             yield f"{model}: {pair} for {count} inputs only"
 
+
+UNDEFINED = {("digits_lstm_dynamic", "tflite-micro")}  # which takes int8 weights for floats: models/README.md
 
 if __name__ == "__main__":
     print(json.dumps(measure(sys.argv[1], float(sys.argv[2]))))

@@ -358,6 +358,8 @@ def exact_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
     groups = images.shape[3] * taps // size
     under = under_windows(images, grid)
     pixels = under.shape[:3]
+    if groups == 1:
+        return (under.reshape(prod(pixels), size) @ filters).reshape(*pixels, outputs)
     under = under.reshape(prod(pixels), taps, groups, size // taps).transpose(2, 0, 1, 3)
     filters = filters.reshape(size, groups, outputs // groups).transpose(1, 0, 2)
     sums = under.reshape(groups, prod(pixels), size) @ filters

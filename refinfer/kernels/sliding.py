@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def under_windows(images: Array, grid: Sequence[Windows]) -> Array:
     """[b, y, x, fy, fx, c]: what tap (fy, fx) of window (y, x) falls on, 0 outside the image."""
-    images = framed(images, grid)
-    if all(axis.length == axis.stride == 1 for axis in grid):
+    if all(axis.is_every_cell for axis in grid):
         return images[:, :, :, None, None]
+    images = framed(images, grid)
     batch, *cell, channel = images.strides
     shape = (len(images), *(axis.number for axis in grid), *(axis.length for axis in grid), images.shape[-1])
     to_window = [stride * axis.stride for stride, axis in zip(cell, grid, strict=True)]

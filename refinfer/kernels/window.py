@@ -30,6 +30,11 @@ class Windows(NamedTuple):
         start = first * self.stride + offset
         return slice(first, end), slice(start, start + (end - first) * self.stride, self.stride)
 
+    @property
+    def is_every_cell(self) -> bool:
+        """Whether each cell of the image is a window."""
+        return self.length == self.stride == 1 and self.number == self.size and self.before == 0
+
     def frame(self) -> tuple[slice, slice, int]:
         """Of the cells that the windows span: those of the image, where these are among all, and how many all are."""
         first, size = -self.before, max(0, self.number - 1) * self.stride + span(self.length, self.dilation)

@@ -40,9 +40,7 @@ def check_whole(model: Model) -> None:
     """All bytes of the model lie in its flatbuffer, or in a file of their own."""
     for place, nbytes, offset in _beyond(model):
         if offset > 1:  # 0 and 1 say that there are none
-            raise UsageError(
-                f"{place}: {nbytes} bytes beyond the flatbuffer, at {offset}; such a file is not rewritten"
-            )
+            raise UsageError(f"{place}: {nbytes} bytes at {offset}, beyond the flatbuffer; such files are not written")
 
 
 def _beyond(model: Model) -> Iterator[tuple[str, int, int]]:

@@ -224,11 +224,14 @@ def first_stretched(size: int, length: int, factor: int, before: int, number: in
 def of_scattered(w: Window) -> Overlap | None:
     """A row is read into a ring of rows of sums, and as many rows are written as it is the last for.
 
-    Where the padding is no multiple of the stride, the last rows of the output are never written.
-    [arm_transpose_conv_s8]
+    There is no rule where the kernel leaves pixels of the output as they were, or writes behind it: where the padding
+    is no multiple of the stride, and where the output has not the size that the sums have. [arm_transpose_conv_s8]
     """
-    (down, _), (top, _) = w.stride, w.padding
-    if top % down != 0:
+    (down, right), (top, left) = w.stride, w.padding
+    left_over = top + w.output_height - w.height * down
+    columns = (w.width - 1) * right + max(w.filter_width, right)
+    whole = 0 <= left_over <= max(0, w.filter_height - down) and left + w.output_width <= columns
+    if top % down != 0 or not whole:
         return None
     y_row, x_row = w.output_width * w.output_channels, w.width * w.channels
     return at_least(worst((max(0, row * down - top) * y_row, row * x_row) for row in range(w.height)))

@@ -293,13 +293,16 @@ def scattered(g: Geometry) -> Iterator[Access]:
     """[arm_transpose_conv_s8.c] `g` is of the forward convolution, from output to input."""
     x_rows, x_columns = g.output
     top, row_bytes = g.axis(0)[1], g.width * g.channels
-    written = 0
+    written = 0  # bytes
     for row in range(x_rows):
         yield read(row * x_columns * g.outputs, x_columns * g.outputs)
         if max(0, top - row * g.stride[0]) == 0:
             yield write(written, g.stride[0] * row_bytes)
             written += g.stride[0] * row_bytes
-    yield write(written, g.height * row_bytes)
+    for y in range(g.filter_height - g.stride[0]):
+        if top <= x_rows * g.stride[0] + y < top + g.height:
+            yield write(written, row_bytes)
+            written += row_bytes
 
 
 def concatenation(outer: int, sizes: list[int], position: int, size: int) -> Iterator[Access]:

@@ -6,7 +6,7 @@ MODEL ?= models/digits_mobile_int8.tflite
 BOARD ?= nano33ble
 BIN := .venv/bin
 
-.PHONY: help demo test lint format corpus bench clean
+.PHONY: help demo test lint format docs corpus bench clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -28,6 +28,9 @@ format: .venv/dev  ## let ruff lay out the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: .venv/docs  ## build the site: site/index.html; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 corpus: .venv/test  ## run the tests on every model of the folder REFINFER_CORPUS
 	@test -n "$$REFINFER_CORPUS" || { echo 'REFINFER_CORPUS is not set: make it name a folder of models with their manifest.json' >&2; exit 2; }
 	REFINFER_CORPUS_ALL=1 $(BIN)/python -m pytest $(ARGS)
@@ -36,7 +39,7 @@ bench: .venv/bench  ## time everything against the official runtimes and mcufit;
 	$(BIN)/python -m benchmarks --mcufit $(BIN)/mcufit $(ARGS)
 
 clean:  ## remove the environment and all that tools left
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	rm -rf .venv site .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
 	find refinfer tests -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp for each set of packages in .venv. `bare` is refinfer with what it needs.
@@ -44,9 +47,10 @@ clean:  ## remove the environment and all that tools left
 .venv/bare: EXTRAS :=
 .venv/test: EXTRAS := [test]
 .venv/bench: EXTRAS := [bench]
+.venv/docs: EXTRAS := [docs]
 .venv/dev: EXTRAS := [dev]
 
-.venv/bare .venv/test .venv/bench .venv/dev: pyproject.toml .venv/made
+.venv/bare .venv/test .venv/bench .venv/docs .venv/dev: pyproject.toml .venv/made
 	@echo 'Installing .$(EXTRAS) into .venv'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRAS)'
 	@touch $@

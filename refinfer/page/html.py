@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from refinfer import __version__
-from refinfer.page.picture import TAIL, Picture, picture_of, readers, step_name, writer_name
-from refinfer.page.svg import DARK, LIGHT, drawing, style_sheet
+from refinfer.page.picture import TAIL, Picture, picture_of, step_name, writer_name
+from refinfer.page.svg import DARK, LIGHT, drawing, escaped, style_sheet
 from refinfer.schema.graph import Graph
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.loading import loading
@@ -69,11 +68,6 @@ PAGE_DARK = {"back": "#0d1014", "focus": "#7db4ff", "chosen": "#22324a", "yes": 
 def filled(template: str, values: Mapping[str, str]) -> str:
     """The template with its {{names}} replaced; what is put in is not looked at again."""
     return re.sub(r"{{(\w+)}}", lambda found: values[found[1]], template)
-
-
-def escaped(text: str) -> str:
-    """Text as HTML; what no reader could see is written out."""
-    return escape(printable(text))
 
 
 def island(value: Any) -> str:
@@ -399,15 +393,14 @@ def notes(report: Report, verdict: Verdict | None) -> Iterator[str]:
 
 # what the script shows of a block
 
-Facts = list[tuple[str, str]]
-
 
 def facts(report: Report, picture: Picture) -> dict[str, Any]:
     """For each block of the picture, by its kind and number, what there is to know."""
+    readers = readers_of(report.graph)
     stretches = [list(group) for _, group in groupby(report.allocations, key=owner_of)]
     return {
         "name": picture.model,
-        "buffer": [list(buffer_facts(each, report)) for each in report.buffers],
+        "buffer": [list(buffer_facts(each, report, readers)) for each in report.buffers],
         "tail": [list(tail_facts(each, report.graph)) for each in stretches],
         "moment": [
             [
@@ -422,7 +415,21 @@ def facts(report: Report, picture: Picture) -> dict[str, Any]:
     }
 
 
-def buffer_facts(planned: PlannedBuffer, report: Report) -> Iterator[tuple[str, str]]:
+def readers_of(graph: Graph) -> dict[tuple[int, int], list[str]]:
+    """Who reads a tensor, by its subgraph and index."""
+    readers: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+    for node in graph.nodes:
+        for index in sorted({tensor.index for tensor in node.inputs if tensor is not None}):
+            readers[node.subgraph, index].append(operator_name(graph, node.subgraph, node.index))
+    for subgraph in graph.subgraphs:
+        for tensor in subgraph.outputs:
+            readers[subgraph.index, tensor.index].append("the caller" if subgraph.index else "the program")
+    return readers
+
+
+def buffer_facts(
+    planned: PlannedBuffer, report: Report, readers: Mapping[tuple[int, int], Sequence[str]]
+) -> Iterator[tuple[str, str]]:
     """Of a planned buffer."""
     buffer, graph, tensor = planned.buffer, report.graph, planned.tensor
     yield "tensor" if tensor else "scratch", printable(buffer_name(graph, planned))
@@ -431,7 +438,7 @@ def buffer_facts(planned: PlannedBuffer, report: Report) -> Iterator[tuple[str, 
     yield "alive", f"steps {buffer.first} to {buffer.last}"
     yield "written by", writer_name(planned, report)
     if tensor is not None:
-        yield "read by", ", ".join(operator_name(graph, each.subgraph, each.index) for each in readers(tensor, graph))
+        yield "read by", ", ".join(readers.get((tensor.subgraph, tensor.index), ())) or "nothing"
         yield "shape", "×".join(map(str, tensor.shape)) or "scalar"
         yield "type", tensor.type.name
     if report.peak is not None and buffer.first <= report.peak.step <= buffer.last:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from refinfer.kernels.layout import round_up
 from refinfer.planners.problem import ALIGNMENT
-from refinfer.schema.graph import Graph, Node, Tensor
+from refinfer.schema.graph import Graph
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.loading import Moment, loading
 from refinfer.simulator.report import Peak, Report, Step
@@ -141,7 +141,7 @@ def writer(planned: PlannedBuffer, steps: Sequence[Step]) -> str:
     """What kind of step writes the buffer."""
     if planned.node is not None:
         return planned.node.name
-    return steps[planned.buffer.first].name if planned.buffer.first >= 0 else "nothing"
+    return steps[planned.buffer.first].name if planned.buffer.first >= 0 else "never runs"
 
 
 def _buffers(report: Report, hues: dict[str, int]) -> Iterator[Block]:
@@ -181,12 +181,6 @@ def step_name(step: Step, graph: Graph) -> str:
     if step.subgraph is None or step.op is None:
         return step.name
     return operator_name(graph, step.subgraph, step.op)
-
-
-def readers(tensor: Tensor, graph: Graph) -> Iterator[Node]:
-    """The operators that read a tensor."""
-    nodes = graph.subgraphs[tensor.subgraph].nodes
-    return (node for node in nodes if any(x is not None and x.index == tensor.index for x in node.inputs))
 
 
 def _tail(report: Report, size: int, start: int) -> Iterator[Block]:

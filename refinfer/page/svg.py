@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from refinfer.page.picture import BUFFER, HEAD, SCRATCH, TAIL, TEMPORARY, Block, Picture
+from refinfer.terminal.text import printable
 from refinfer.terminal.text import size as in_units
 
 FONTS = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', 'Liberation Sans', 'Noto Sans', sans-serif"
@@ -126,7 +127,12 @@ def text(x: float, y: float, words: str, name: str = "", anchor: str = "start", 
     turned = f' transform="rotate({turn:g} {x:.1f} {y:.1f})"' if turn else ""
     styled = f' class="{name}"' if name else ""
     anchored = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}"{styled}{anchored}{turned}>{escape(words)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}"{styled}{anchored}{turned}>{escaped(words)}</text>'
+
+
+def escaped(words: str) -> str:
+    """Text as XML; what no reader could see is written out."""
+    return escape(printable(words))
 
 
 def line(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
@@ -201,7 +207,7 @@ def drawn(block: Block, frame: Frame, running: bool, picture: Picture) -> Iterat
     styled = f"hue{block.hue}" if block.kind in (BUFFER, SCRATCH) else ""
     names = " ".join(name for name in ("block", kind, styled, "alive" if alive and running else "") if name)
     listed = "moment" if not running else "tail" if block.kind == TAIL else "buffer"
-    title = f"<title>{escape(block.words)}</title>"
+    title = f"<title>{escaped(block.words)}</title>"
     yield rectangle(box, f'class="{names}" data-kind="{listed}" data-{listed}="{block.number}"', title)
     if block.kind in (SCRATCH, TEMPORARY):
         yield rectangle(box, 'class="hatch"')

@@ -46,13 +46,14 @@ PIXEL, ROUNDING = 1.0, 0.02  # nothing is drawn smaller than a pixel; coordinate
 
 def misplaced(drawn: Mapping[int, Box], room: Box, report: Mapping[str, Any]) -> Iterator[str]:
     """Buffers of a report's JSON form that are not drawn where its numbers say."""
-    steps, size = len(report["steps"]), -(-report["arena"]["minimum"] // 16) * 16
+    start = min([0, *(buffer["first"] for buffer in report["buffers"])])  # -1 is for what never runs
+    steps, size = len(report["steps"]) - start, -(-report["arena"]["minimum"] // 16) * 16
     if drawn.keys() != set(range(len(report["buffers"]))):
         yield f"{len(drawn)} rectangles of {len(report['buffers'])}"
     for number, buffer in enumerate(report["buffers"]):
         x, y, width, height = drawn[number]
         right = [
-            (x - room.x, buffer["first"] * room.width / steps),
+            (x - room.x, (buffer["first"] - start) * room.width / steps),
             (width, max((buffer["last"] - buffer["first"] + 1) * room.width / steps, PIXEL)),
             (height, max(buffer["planned_bytes"] * room.height / size, PIXEL)),
             (room.y + room.height - (y + height), buffer["offset"] * room.height / size),

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.models import Model, random_inputs
 from benchmarks.processes import Died, ask
 from benchmarks.report import Section, Settings, table
+from benchmarks.runtimes import ENGINES
 
 BATCH = 16
 CORES = os.cpu_count() or 1
@@ -41,7 +42,7 @@ def _asked(model: Model, seconds: float) -> Any:
         return {}
 
 
-OURS = f"refinfer, {CORES} threads"
+OURS = f"compiled, {CORES} threads"
 
 
 def measure(path: str, seconds: float) -> dict[str, list[float]]:
@@ -63,9 +64,11 @@ def _calls(path: str) -> Iterator[tuple[str, tuple[Call, int]]]:
     """A function for each way to run the model, and how many images it takes."""
     from refinfer.interpreter import Interpreter
 
-    yield "refinfer, one by one", (_call(Interpreter(path, num_threads=1), 1), 1)
-    for threads in sorted({1, CORES}):
-        yield f"refinfer, {threads} threads", (_call(Interpreter(path, num_threads=threads), BATCH), BATCH)
+    for engine in ENGINES:
+        yield f"{engine}, one by one", (_call(Interpreter(path, num_threads=1, engine=engine), 1), 1)
+        for threads in sorted({1, CORES}):
+            call = _call(Interpreter(path, num_threads=threads, engine=engine), BATCH)
+            yield f"{engine}, {threads} threads", (call, BATCH)
     try:
         from ai_edge_litert.interpreter import Interpreter as LiteRT
     except ImportError:

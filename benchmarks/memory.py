@@ -13,9 +13,9 @@ from typing import Any
 from benchmarks.models import SAMPLES, Model
 from benchmarks.processes import Died, ask
 from benchmarks.report import Section, Settings, table
-from benchmarks.runtimes import engines, load_litert, load_refinfer
+from benchmarks.runtimes import ENGINES, load_litert, load_refinfer
 
-LOADERS = {engine: lambda path, engine=engine: load_refinfer(engine, "litert", path) for engine in engines()}
+LOADERS = {engine: lambda path, engine=engine: load_refinfer(engine, "litert", path) for engine in ENGINES}
 LOADERS["XNNPACK"] = lambda path: load_litert("AUTO", path)
 LOADERS["BUILTIN_REF"] = lambda path: load_litert("BUILTIN_REF", path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -30,7 +29,7 @@ class Peer(NamedTuple):
 
 def load_refinfer(engine: str, dialect: str, path: str) -> Loaded:
     """Raises ValueError for what it does not run."""
-    return _litert_face(Interpreter(path, dialect=dialect, num_threads=1, **_engine(engine)))
+    return _litert_face(Interpreter(path, dialect=dialect, num_threads=1, engine=engine))
 
 
 def load_litert(kernels: str, path: str) -> Loaded:
@@ -56,15 +55,6 @@ def load_tflm(path: str) -> Loaded:
     )
 
 
-def engines() -> tuple[str, ...]:
-    """The engines that refinfer has, the fastest first."""
-    return ("compiled", "numpy") if "engine" in inspect.signature(Interpreter).parameters else ("numpy",)
-
-
-def _engine(name: str) -> dict[str, Any]:
-    return {"engine": name} if len(engines()) > 1 else {}
-
-
 def _litert_face(interpreter: Any) -> Loaded:
     interpreter.allocate_tensors()
     inputs = [each["index"] for each in interpreter.get_input_details()]
@@ -76,6 +66,9 @@ def _litert_face(interpreter: Any) -> Loaded:
 
     return Loaded(give, interpreter.invoke, lambda: [interpreter.get_tensor(index) for index in outputs])
 
+
+ENGINES = ("compiled", "numpy")
+"""refinfer's, the fastest first."""
 
 ARENA = 1 << 26
 

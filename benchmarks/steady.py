@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.models import Model, random_inputs
 from benchmarks.processes import Died, ask
 from benchmarks.report import Section, Settings, table
-from benchmarks.runtimes import PEERS, Loaded, engines, load_refinfer
+from benchmarks.runtimes import ENGINES, PEERS, Loaded, load_refinfer
 from refinfer.interpreter import details_of
 from refinfer.schema.file import read_model
 
@@ -81,7 +81,7 @@ def turn(runtime: Loaded, inputs: list[Any]) -> tuple[float, list[bytes]]:
 def load_all(path: str) -> tuple[dict[str, Loaded], dict[str, str]]:
     """The runtimes that run a model, and why others do not."""
     loaders: dict[str, Callable[[str], Loaded]] = {name: peer.load for name, peer in PEERS.items()}
-    for engine in engines():
+    for engine in ENGINES:
         for dialect in ("litert", "tflm"):
             loaders[ours(engine, dialect)] = partial(load_refinfer, engine, dialect)
     loaded, left_out = {}, {}
@@ -102,7 +102,7 @@ def ours(engine: str, dialect: str) -> str:
 
 def pairs(names: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Ours, and each peer that it is measured against."""
-    for engine in engines():
+    for engine in ENGINES:
         for name, peer in PEERS.items():
             if ours(engine, peer.dialect) in names and name in names:
                 yield ours(engine, peer.dialect), name
@@ -111,7 +111,7 @@ def pairs(names: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 def rows_of(model: str, found: Mapping[str, Any]) -> Iterator[list[str]]:
     """A row for each engine: our time, and the ratio of each peer's to it."""
     times = found["times"]
-    for engine in engines():
+    for engine in ENGINES:
         own = [times[ours(engine, dialect)] for dialect in ("litert", "tflm") if ours(engine, dialect) in times]
         if own:
             ratios = [ratio(times.get(ours(engine, peer.dialect)), times.get(name)) for name, peer in PEERS.items()]

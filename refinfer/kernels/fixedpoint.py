@@ -58,7 +58,7 @@ def scale_twice(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
     and an x86-64 shifts by that count modulo 32.
     """
     left, right = np.maximum(shift, 0) & 31, np.maximum(-np.asarray(shift), 0)
-    shifted = wrap_int32(x.astype(np.int64) << left) if np.any(left) else x
+    shifted = wrap_int32(x.astype(np.int64) << left) if left.any() else x
     return divide_by_power_of_two(doubling_high_mul(shifted, multiplier), right)
 
 
@@ -73,7 +73,7 @@ def doubling_high_mul(a: Array, b: Array | int) -> Array:
 def divide_by_power_of_two(x: Array, exponent: Array | int) -> Array:
     """``x / 2**exponent``, ties away from zero [RoundingDivideByPOT]."""
     x, half = np.asarray(x, np.int64), (np.int64(1) << np.asarray(exponent, np.int64)) >> 1
-    if not np.any(half):
+    if not half.any():
         return x
     y = (x >> 63) & -np.sign(half)  # -1 where a half would otherwise be rounded up
     y += x

@@ -8,6 +8,7 @@
     verdict.fits
     interpreter = refinfer.Interpreter("person_detect.tflite", dialect="tflm")
     refinfer.diff("person_detect.tflite").layers  # the operators that TFLM computes differently from LiteRT
+    refinfer.evaluate("digits.tflite", images, labels).scores[0].accuracy  # how often it is right
     refinfer.explain("person_detect.tflite", op=0)  # how one number came to be, step by step
 
 Each name is loaded when it is first used, so that importing refinfer costs nothing.
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from refinfer.boards import Board, find_board
     from refinfer.compare import Comparison, diff
+    from refinfer.evaluation import Evaluation, evaluate
     from refinfer.explanation.explain import Explanation, explain
     from refinfer.interpreter import Interpreter
     from refinfer.kernels.compiled.tiers import warmup
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Board",
     "Comparison",
+    "Evaluation",
     "Explanation",
     "FileVerdict",
     "FormatError",
@@ -52,6 +55,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "diff",
+    "evaluate",
     "explain",
     "find_board",
     "fit",
@@ -66,6 +70,7 @@ __all__ = [
 _HOMES = {
     "refinfer.boards": ("Board", "find_board"),
     "refinfer.compare": ("Comparison", "diff"),
+    "refinfer.evaluation": ("Evaluation", "evaluate"),
     "refinfer.explanation.explain": ("Explanation", "explain"),
     "refinfer.interpreter": ("Interpreter",),
     "refinfer.kernels.compiled.tiers": ("warmup",),

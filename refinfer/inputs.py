@@ -72,7 +72,7 @@ def read_runs(graph: Graph, file: str) -> list[list[Array]]:
     tensors, names = graph.subgraphs[0].inputs, input_names(graph)
     if not file.lower().endswith(".npz"):
         raise UsageError(f"{file}: an .npz is wanted")
-    arrays = _numpy_file(file)
+    arrays = numpy_file(file)
     keys = _keys(file, arrays, range(len(tensors)), tensors, names)
     if len(keys) < len(tensors):
         raise UsageError(f"{file}: nothing for {_listed(name for i, name in enumerate(names) if i not in keys)}")
@@ -135,10 +135,10 @@ def _arrays(
         raise UsageError(f"{spec}: the model has {len(tensors)} inputs, and all of them are given")
     base = os.path.basename(file)
     if not file.lower().endswith(".npz"):
-        array, how = _read(file, tensors[free[0]], pixels)
+        array, how = read_file(file, tensors[free[0]], pixels)
         yield free[0], array, f"{base}: {how}"
         return
-    arrays = _numpy_file(file)
+    arrays = numpy_file(file)
     for position, key in _keys(file, arrays, free, tensors, names).items():
         array, how = fitted(arrays[key], tensors[position], f"{file}: {key}")
         yield position, array, f"{base}, {key}: {how}"
@@ -160,7 +160,7 @@ def _keys(
     return found
 
 
-def _read(file: str, tensor: Tensor, pixels: Pixels) -> tuple[Array, str]:
+def read_file(file: str, tensor: Tensor, pixels: Pixels) -> tuple[Array, str]:
     """The array for a tensor out of any file but an .npz."""
     suffix = os.path.splitext(file)[1].lower()
     if suffix not in READERS:
@@ -259,7 +259,7 @@ def _random(rng: np.random.Generator, tensor: Tensor) -> tuple[Array, str]:
 # files
 
 
-def _numpy_file(file: str) -> dict[str, Array]:
+def numpy_file(file: str) -> dict[str, Array]:
     """The arrays of an .npz by name; of an .npy the only one."""
     try:
         loaded = np.load(file, allow_pickle=False)
@@ -273,7 +273,7 @@ def _numpy_file(file: str) -> dict[str, Array]:
 
 
 def _npy(file: str, tensor: Tensor, pixels: Pixels) -> tuple[Array, str]:
-    return fitted(_numpy_file(file)[""], tensor, file)
+    return fitted(numpy_file(file)[""], tensor, file)
 
 
 def _text(file: str, tensor: Tensor, pixels: Pixels) -> tuple[Array, str]:

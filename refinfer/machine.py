@@ -205,6 +205,11 @@ class Machine:
         self._host.resources.clear()
         self._host.memory.clear()
 
+    def start_anew(self) -> None:
+        """Bring all memory back to what a new machine has: what is called once is called again."""
+        self.reset()
+        self._host.once.clear()
+
     def reset_variables(self) -> None:
         """Bring variable tensors back to their zero."""
         for subgraph in self.graph.subgraphs:

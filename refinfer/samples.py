@@ -1,0 +1,181 @@
+"""What a model is judged on: inputs whose class is known, out of an .npz or out of a folder for each class.
+
+A number or a picture means what it means to `refinfer run`. Beyond that, small pictures fill a larger input if it is
+larger by a whole factor, and a model that takes a part at a time gets a sample as a sequence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from refinfer.inputs import AS_USUAL, INTEGERS, READERS, Pixels, fitted, numpy_file, read_file
+from refinfer.kernels.lazy import np
+from refinfer.schema.errors import UsageError
+from refinfer.schema.graph import Tensor
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+INPUT_NAMES = ("x", "images", "x_test", "inputs", "data")
+LABEL_NAMES = ("y", "labels", "y_test", "targets", "target")
+"""What arrays of an .npz are called; the first that is there is taken."""
+
+
+class Samples(NamedTuple):
+    """Inputs, as arrays or as paths of files, with the class of each; names of classes, if any; whence, in words."""
+
+    items: Sequence[Array | str]
+    labels: Array
+    names: Sequence[str]
+    source: str
+
+
+def read_samples(
+    path: str, names: Sequence[str] = (), inputs_name: str | None = None, labels_name: str | None = None
+) -> Samples:
+    """The samples of an .npz, or of a folder that has a folder of files for each class.
+
+    Raises UsageError where inputs or labels are missing, or do not go together.
+    """
+    if not os.path.isdir(path):
+        return _from_npz(path, names, inputs_name, labels_name)
+    if inputs_name is not None or labels_name is not None:
+        raise UsageError(f"{path}: names of arrays are for an .npz, and this is a folder")
+    return _from_folder(path, names)
+
+
+def _from_npz(path: str, names: Sequence[str], inputs_name: str | None, labels_name: str | None) -> Samples:
+    if not path.lower().endswith(".npz"):
+        raise UsageError(f"{path}: an .npz is wanted, or a folder that has one for each class")
+    arrays = numpy_file(path)
+    x_name = _chosen(path, arrays, inputs_name, INPUT_NAMES, "--inputs-name")
+    y_name = _chosen(path, arrays, labels_name, LABEL_NAMES, "--labels-name")
+    source = f"{x_name} and {y_name} of {os.path.basename(path)}"
+    return samples_of(arrays[x_name], arrays[y_name], names, source)
+
+
+def _chosen(path: str, arrays: Mapping[str, Array], name: str | None, usual: Sequence[str], option: str) -> str:
+    found = [each for each in (usual if name is None else (name,)) if each in arrays]
+    if not found:
+        there = ", ".join(map(repr, arrays)) or "nothing"
+        wanted = " or ".join(usual) if name is None else repr(name)
+        raise UsageError(f"{path} has {there}; wanted is {wanted}; {option} names another")
+    return found[0]
+
+
+def samples_of(x: Sequence[Array | str], y: object, names: Sequence[str] = (), source: str = "") -> Samples:
+    """Arrays of inputs and labels as samples; raises UsageError where they do not go together."""
+    labels = classes_of(np.asarray(y))
+    if np.ndim(x) == 0 or len(x) != len(labels):
+        count = "a single number" if np.ndim(x) == 0 else f"{len(x):,} inputs"
+        raise UsageError(f"{count} and {len(labels):,} labels do not go together")
+    if len(labels) == 0:
+        raise UsageError("there are no samples")
+    return Samples(x, labels, names, source)
+
+
+def classes_of(y: Array) -> Array:
+    """The number of each sample's class: as it stands there, or where its row has a single 1 among zeros."""
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    if one_hot and not ((y == 0) | (y == 1)).all() | (y.sum(axis=1) != 1).any():
+        raise UsageError(f"labels of shape {y.shape}: a class each is wanted, or rows with a single 1 among zeros")
+    flat = y.argmax(axis=1) if one_hot else y.reshape(len(y), -1)[:, 0] if y.ndim and y.size == len(y) else None
+    if flat is None or y.dtype.kind not in "biuf" or (flat != np.floor(flat)).any() or (flat < 0).any():
+        raise UsageError(f"labels of type {y.dtype} and shape {y.shape}: a class each is wanted, counted from 0")
+    return flat.astype(np.int64)
+
+
+def _from_folder(path: str, names: Sequence[str]) -> Samples:
+    folders = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
+    if not folders:
+        raise UsageError(f"{path}: no folder in it; one is wanted for each class")
+    numbers = class_numbers(folders, names, path)
+    items: list[Array | str] = []
+    labels: list[int] = []
+    for folder in folders:
+        files = [os.path.join(path, folder, file) for file in sorted(os.listdir(os.path.join(path, folder)))]
+        found = [file for file in files if os.path.splitext(file)[1].lower() in READERS]
+        items += found
+        labels += [numbers[folder]] * len(found)
+    if not items:
+        raise UsageError(f"{path}: the folders in it have no file that can be read ({', '.join(READERS)})")
+    known = names or _by_number(numbers)
+    return Samples(items, np.array(labels, np.int64), known, f"the {len(folders)} folders of {os.path.basename(path)}")
+
+
+def class_numbers(folders: Sequence[str], names: Sequence[str], path: str) -> dict[str, int]:
+    """The class that each folder is for.
+
+    Its line in the file of labels; else its name, if all are whole numbers; else its place in the alphabet, as Keras
+    has it.
+    """
+    if names:
+        unknown = [folder for folder in folders if folder not in names]
+        if unknown:
+            raise UsageError(f"{path}: the folder {unknown[0]!r} is none of the {len(names)} labels")
+        return {folder: names.index(folder) for folder in folders}
+    if all(folder.isdecimal() for folder in folders):
+        return {folder: int(folder) for folder in folders}
+    return {folder: number for number, folder in enumerate(folders)}
+
+
+def _by_number(numbers: Mapping[str, int]) -> list[str]:
+    """The names by class, unless they only repeat its number."""
+    if all(folder.isdecimal() for folder in numbers):
+        return []
+    return list(numbers)
+
+
+# a sample as a model takes it
+
+
+def frames_of(item: Array | str, tensor: Tensor, pixels: Pixels = AS_USUAL) -> tuple[list[Array], str]:
+    """What a model with this input is given for a sample, one call after the other, and what was done, in words."""
+    if isinstance(item, str) and not item.lower().endswith(".npy"):
+        array, how = read_file(item, tensor, pixels)
+        return [array], how
+    values = numpy_file(item)[""] if isinstance(item, str) else np.asarray(item)
+    words = []
+    if pixels != AS_USUAL:
+        values, said = _scaled(values, pixels)
+        words.append(said)
+    shape = [length for length in values.shape if length != 1]
+    wanted = [length for length in tensor.shape if length != 1]
+    factor = enlargement(shape, wanted)
+    if factor > 1:
+        values = values.reshape(shape).repeat(factor, axis=0).repeat(factor, axis=1)
+        words.append(f"each pixel {factor}x{factor} times")
+    frames = [values]
+    if shape[1:] == wanted and len(shape) > len(wanted):
+        frames = list(values.reshape(shape))
+        words.append(f"{len(frames)} calls a sample, of which the last has the answer")
+    given = [_fitted(frame, tensor) for frame in frames]
+    return [array for array, _ in given], "; ".join([*words, *(how for _, how in given[:1])])
+
+
+def _scaled(values: Array, pixels: Pixels) -> tuple[Array, str]:
+    """(value - mean) / std, of numbers that stand for pixels."""
+    mean, std = pixels.mean or 0.0, 1.0 if pixels.std is None else pixels.std
+    if std == 0:
+        raise UsageError("--std 0: nothing can be divided by it")
+    return (values.astype(np.float32) - np.float32(mean)) / np.float32(std), f"(value - {mean:g}) / {std:g}"
+
+
+def enlargement(shape: Sequence[int], wanted: Sequence[int]) -> int:
+    """The whole factor by which height and width are to grow, where all else is as it should be; 1 if there is none."""
+    if len(shape) != len(wanted) or len(shape) < 2 or shape[2:] != wanted[2:] or 0 in shape:
+        return 1
+    factors = {divmod(large, small) for small, large in zip(shape[:2], wanted[:2], strict=True)}
+    factor, rest = next(iter(factors))
+    return factor if len(factors) == 1 and rest == 0 else 1
+
+
+def _fitted(values: Array, tensor: Tensor) -> tuple[Array, str]:
+    try:
+        return fitted(values, tensor, "a sample")
+    except UsageError as error:
+        whole = values.dtype.kind in INTEGERS and values.size and values.max() > 127
+        hint = "; if these are pixels, --mean and --std tell what they stand for" if whole else ""
+        raise UsageError(f"{error}{hint}") from None

@@ -16,7 +16,7 @@ import pytest
 
 import refinfer
 from refinfer.page.html import page as page_of
-from tests.page.pictures import MOBILE, Box, largest_real_model, misplaced
+from tests.page.pictures import CONV, MOBILE, STREAM, Box, largest_real_model, misplaced
 from tests.page.test_html import hostile_report
 
 if TYPE_CHECKING:
@@ -137,8 +137,9 @@ def move(tab: Page, key: str) -> tuple[list[float], list[float]]:
     return before, tab.evaluate(MIDDLE)
 
 
-def test_every_buffer_is_reached_by_arrow_keys(opened: Any) -> None:
-    tab = opened(page_of(refinfer.simulate(MOBILE)))
+@pytest.mark.parametrize("path", [CONV, MOBILE, STREAM], ids=lambda path: path.stem)
+def test_every_buffer_is_reached_by_arrow_keys(path: Path, opened: Any) -> None:
+    tab = opened(page_of(refinfer.simulate(path, "cortex-m55+cmsis-nn")))
     reached = tab.evaluate("""() => {
         const seen = new Set([blocks[0]]), open = [blocks[0]];
         while (open.length) for (const d of Object.values(DIRECTIONS)) {

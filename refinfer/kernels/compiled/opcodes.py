@@ -5,11 +5,14 @@ from __future__ import annotations
 from refinfer.kernels.compiled.records import (
     Combine,
     Depthwise,
+    DepthwiseFloats,
     Dequantize,
     LookUp,
     Mean,
     Move,
     Multiply,
+    MultiplyFloats,
+    PadFloats,
     Pool,
     Quantize,
     Record,
@@ -17,7 +20,22 @@ from refinfer.kernels.compiled.records import (
     Widen,
 )
 
-WIDEN, MULTIPLY, DEPTHWISE, COMBINE, LOOK_UP, QUANTIZE, DEQUANTIZE, MOVE, POOL, MEAN, SOFTMAX = range(11)
+(
+    WIDEN,
+    MULTIPLY,
+    DEPTHWISE,
+    COMBINE,
+    LOOK_UP,
+    QUANTIZE,
+    DEQUANTIZE,
+    MOVE,
+    POOL,
+    MEAN,
+    SOFTMAX,
+    PAD_FLOATS,
+    MULTIPLY_FLOATS,
+    DEPTHWISE_FLOATS,
+) = range(14)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -31,4 +49,7 @@ OPCODES: dict[type[Record], int] = {
     Pool: POOL,
     Mean: MEAN,
     Softmax: SOFTMAX,
+    PadFloats: PAD_FLOATS,
+    MultiplyFloats: MULTIPLY_FLOATS,
+    DepthwiseFloats: DEPTHWISE_FLOATS,
 }

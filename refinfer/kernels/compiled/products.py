@@ -11,6 +11,12 @@ import numpy as np
 from refinfer.kernels import convolution, fully_connected
 from refinfer.kernels.common import input_at, optional_input, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
+from refinfer.kernels.compiled.float_products import (
+    are_floats,
+    plan_conv_of_floats,
+    plan_depthwise_of_floats,
+    plan_fully_connected_of_floats,
+)
 from refinfer.kernels.compiled.jit import LANES, ROWS
 from refinfer.kernels.compiled.records import FIXED, FLOATING, KINDS, WIDE, Address, Depthwise, Multiply, Widen
 from refinfer.kernels.compute import Shape, constant, dtype_of
@@ -58,6 +64,9 @@ def plan_conv_as_declared(draft: Draft, node: Node) -> None:
 
 def plan_conv_of(draft: Draft, node: Node, declared: Shape | None) -> None:
     """Rows are pixels; a row of the filter over neighbouring pixels is one stretch of memory."""
+    if are_floats(node):
+        plan_conv_of_floats(draft, node, declared)
+        return
     options = options_of(node, Conv2DOptions)
     p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
     p = p._replace(bias_type=options.quantized_bias_type)
@@ -94,6 +103,9 @@ def plan_depthwise_as_declared(draft: Draft, node: Node) -> None:
 
 def plan_depthwise_of(draft: Draft, node: Node, declared: Shape | None, believed: bool) -> None:
     """Lanes are channels; where these do not fill vectors, and windows touch, a row of pixels is one long pixel."""
+    if are_floats(node):
+        plan_depthwise_of_floats(draft, node, declared)
+        return
     options = options_of(node, DepthwiseConv2DOptions)
     p = operands(node, DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
     require_compiled((p.x.type, p.weights.type) in convolution.PARAMS and p.weights.data is not None)
@@ -183,6 +195,9 @@ def pairs_of_rows(weights: Array, repeat: int) -> Array:
 
 def plan_fully_connected(draft: Draft, node: Node) -> None:
     """Rows are those of a matrix."""
+    if are_floats(node):
+        plan_fully_connected_of_floats(draft, node)
+        return
     options = options_of(node, FullyConnectedOptions)
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
     require_compiled(x.type in fully_connected.PARAMS and weights.data is not None)

@@ -219,7 +219,73 @@ class Softmax(NamedTuple):
     size: int
 
 
-Record = Widen | Multiply | Depthwise | Combine | LookUp | Quantize | Dequantize | Move | Pool | Mean | Softmax
+class PadFloats(NamedTuple):
+    """Floats in rows with a margin of zeros."""
+
+    source: Address
+    batches: int
+    height: int
+    width: int
+    top: int
+    left: int
+    padded_height: int
+    padded_width: int
+    target: Address
+
+
+class MultiplyFloats(NamedTuple):
+    """Rows times channels in the order of C's loops, and activated."""
+
+    images: Address
+    starts: int
+    rows: int
+    taps: int
+    number: int  # of taps
+    weights: int
+    vectors: int
+    bias: int
+    limits: int
+    output: Address
+    column: int
+    row_bytes: int
+
+
+class DepthwiseFloats(NamedTuple):
+    """A filter for each channel."""
+
+    images: Address
+    starts: int
+    rows: int
+    taps: int
+    number: int  # of taps
+    places: Address
+    weights: int
+    vectors: int
+    pixels: int
+    step: int
+    bias: int
+    limits: int
+    output: Address
+    pixel_bytes: int
+    row_bytes: int
+
+
+Record = (
+    PadFloats
+    | MultiplyFloats
+    | DepthwiseFloats
+    | Widen
+    | Multiply
+    | Depthwise
+    | Combine
+    | LookUp
+    | Quantize
+    | Dequantize
+    | Move
+    | Pool
+    | Mean
+    | Softmax
+)
 
 KINDS = {TensorType.INT8: 0, TensorType.UINT8: 1, TensorType.INT16: 2}
 """How a kernel is told the type of the integers that it reads."""

@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.compiled.depthwise import depthwise
 from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, move, quantize
+from refinfer.kernels.compiled.floats import depthwise_floats, multiply_floats, pad_floats
 from refinfer.kernels.compiled.jit import entry
 from refinfer.kernels.compiled.multiply import multiply, widen
 from refinfer.kernels.compiled.opcodes import (
     COMBINE,
     DEPTHWISE,
+    DEPTHWISE_FLOATS,
     DEQUANTIZE,
     LOOK_UP,
     MEAN,
     MOVE,
     MULTIPLY,
+    MULTIPLY_FLOATS,
+    PAD_FLOATS,
     POOL,
     QUANTIZE,
     SOFTMAX,
@@ -64,3 +68,12 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             mean(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12])
         elif r[0] == SOFTMAX:
             softmax(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9])
+        elif r[0] == PAD_FLOATS:
+            pad_floats(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9])
+        elif r[0] == MULTIPLY_FLOATS:
+            multiply_floats(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12])
+        elif r[0] == DEPTHWISE_FLOATS:
+            depthwise_floats(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14], r[15],
+            )  # fmt: skip

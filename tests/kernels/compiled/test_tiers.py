@@ -20,9 +20,9 @@ COUNT = 10 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 25
 FLOAT32, INT8, INT16, UINT8 = TensorType.FLOAT32, TensorType.INT8, TensorType.INT16, TensorType.UINT8
 
 OPERATORS = {
-    BuiltinOperator.CONV_2D: (INT8, INT16, UINT8),
-    BuiltinOperator.DEPTHWISE_CONV_2D: (INT8, INT16, UINT8),
-    BuiltinOperator.FULLY_CONNECTED: (INT8, INT16, UINT8),
+    BuiltinOperator.CONV_2D: (INT8, INT16, UINT8, FLOAT32),
+    BuiltinOperator.DEPTHWISE_CONV_2D: (INT8, INT16, UINT8, FLOAT32),
+    BuiltinOperator.FULLY_CONNECTED: (INT8, INT16, UINT8, FLOAT32),
     BuiltinOperator.ADD: (INT8, INT16, UINT8),
     BuiltinOperator.SUB: (INT8, INT16, UINT8),
     BuiltinOperator.MUL: (INT8, INT16, UINT8),

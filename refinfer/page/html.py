@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from refinfer import __version__
 from refinfer.page.picture import TAIL, Picture, picture_of, step_name, writer_name
-from refinfer.page.svg import DARK, LIGHT, drawing, escaped, style_sheet
+from refinfer.page.svg import DARK, LIGHT, drawing, style_sheet
+from refinfer.page.svg import escaped as escaped  # other pages take it from here
 from refinfer.schema.graph import Graph
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.loading import loading

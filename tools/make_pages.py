@@ -39,7 +39,7 @@ from tests.comparisons import (
 from tests.corpus import CorpusModel
 from tests.referees.tflm import INSTALLED, Tflm, Verdict, refusal_of
 from tests.small_models import SmallTensor, model_of
-from tools import operator_table
+from tools import operator_table, overlap_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "course").glob("*.md"))]
@@ -163,6 +163,8 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "deviations": deviations,
     "operators": operator_table.operators,
     "operators summary": operator_table.summary,
+    "overlap layers": overlap_table.layers,
+    "overlap rules": overlap_table.rules,
 }
 WHEEL_TABLES: dict[str, Callable[[], Iterable[str]]] = {"tight arenas": tight_arenas} if INSTALLED else {}
 

@@ -48,7 +48,7 @@ BY_THE_REFERENCE = frozenset({TensorType.FLOAT32, TensorType.INT32})
 
 
 def of_conv(node: Node, position: int, build: Build) -> Overlap | None:
-    """[arm_convolve_wrapper_s8]"""
+    """A few windows at a time, or a matrix of pixels for 1x1 [arm_convolve_wrapper_s8]."""
     if input_at(node, conv.INPUT).type in BY_THE_REFERENCE:
         return conv.overlap_conv(node, position, build)
     w = conv.window_of(node, Conv2DOptions)
@@ -113,7 +113,7 @@ def of_matrix(rows: int, x_row: int, outputs: int, build: Build) -> Iterator[Ste
 
 
 def of_depthwise(node: Node, position: int, build: Build) -> Overlap | None:
-    """[arm_depthwise_conv_wrapper_s8]"""
+    """Some channels or filters of a pixel at a time, with MVE four windows [arm_depthwise_conv_wrapper_s8]."""
     if input_at(node, conv.INPUT).type in BY_THE_REFERENCE:
         return conv.overlap_depthwise(node, position, build)
     w, multiplier = conv.window_of(node, DepthwiseConv2DOptions), multiplier_of(node)
@@ -153,7 +153,7 @@ def of_pool(node: Node, position: int, build: Build) -> Overlap | None:
 
 
 def of_elementwise(node: Node, position: int, build: Build) -> Overlap | None:
-    """[arm_elementwise_add_s8, arm_elementwise_mul_s8] four values of both are read, and then written."""
+    """Four values of both are read, and then written [arm_elementwise_add_s8, arm_elementwise_mul_s8]."""
     return of_binary(node, position, build) if input_at(node, 0).type in {INT8, *BY_THE_REFERENCE} else None
 
 
@@ -190,7 +190,7 @@ def outputs_at_once(build: Build) -> int:
 
 
 def of_transpose_conv(node: Node, position: int, build: Build) -> Overlap | None:
-    """[arm_transpose_conv_wrapper_s8]"""
+    """As a convolution, or row by row of the input [arm_transpose_conv_wrapper_s8]."""
     x, weights, y = input_at(node, transpose_conv.INPUT), input_at(node, transpose_conv.FILTER), output_at(node, 0)
     if x.type in BY_THE_REFERENCE:
         return transpose_conv.overlap_scattered(node, position, build)

@@ -63,7 +63,7 @@ def of_unary(node: Node, position: int, build: Build) -> Overlap | None:
 
 
 def of_binary(node: Node, position: int, build: Build) -> Overlap | None:
-    """The same for each of several inputs, as long as none is stretched to the size of the others."""
+    """Element by element of several inputs, as long as none is stretched to the size of the others."""
     x, y = node.inputs[position], node.outputs[0]
     if x is None or any(each is None or each.shape != y.shape for each in node.inputs):
         return None

@@ -170,7 +170,7 @@ def in_fixed_point(site: Site, function: Callable[[int], Lesson[int]], right: in
     p = activation.fixed(site.node)
     centred = yield from less_zero_point(site)
     if abs(centred) >= p.radius:
-        y = 127 if centred > 0 else -128
+        y = 127 if centred >= p.radius else -128  # a scale above 8 has a radius of 0
         yield Step("saturated", str(y), y, f"from {p.radius} steps on, x is as good as infinite")
         return y
     scale = site.scale(0)

@@ -224,6 +224,17 @@ def test_what_comes_after_the_operator_is_not_run(monkeypatch: pytest.MonkeyPatc
     assert seen == [0, 1, 2]
 
 
+@pytest.mark.parametrize("op", [BuiltinOperator.TANH, BuiltinOperator.LOGISTIC])
+@pytest.mark.parametrize("value", [-1, 0, 1])
+def test_to_a_scale_above_8_even_zero_is_as_good_as_infinite(op: BuiltinOperator, value: int) -> None:
+    scale, zero_point = (1 / 128, 0) if op == BuiltinOperator.TANH else (1 / 256, -128)
+    x, y = TensorSpec(TensorType.INT8, (1,), (10.0,), (0,)), TensorSpec(TensorType.INT8, (1,), (scale,), (zero_point,))
+    graph = refinfer.read_model(one_op_model(op, [x], [y]))
+    explanation = explain(graph, 0, (0,), [np.array([value], np.int8)])
+    check(explanation)
+    assert explanation.accounts[1].found == (127 if value >= 0 else -128)
+
+
 def test_a_dimension_beyond_the_shape_is_no_matter() -> None:
     bias = TensorSpec(TensorType.INT32, (2,), (0.5, 0.25), (0, 0), axis=3, data=np.array([1, 2], np.int32))
     x = TensorSpec(TensorType.INT8, (1, 1), (0.5,), (0,))

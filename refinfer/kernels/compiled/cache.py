@@ -78,8 +78,9 @@ def home() -> Path:
 
 @cache
 def digest() -> str:
-    """What the sources and their compilers amount to."""
-    seen = hashlib.sha256()
+    """What the sources and their compilers amount to; and where and when the walker was written, which numba asks."""
+    walker = SOURCES / "walker.py"
+    seen = hashlib.sha256(f"{walker} {walker.stat().st_mtime_ns}".encode())
     for path in sorted(SOURCES.glob("*.py")):
         seen.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     for part in (version("numba"), version("llvmlite"), platform.python_version(), sys.implementation.name):

@@ -16,7 +16,7 @@ from refinfer.testing import Case, cases, cases_of, examples_of, networks
 
 pytest.importorskip("numba", reason="compiled kernels need numba")
 
-COUNT = 10 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 25
+COUNT = 8 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 25
 FLOAT32, INT8, INT16, UINT8 = TensorType.FLOAT32, TensorType.INT8, TensorType.INT16, TensorType.UINT8
 
 OPERATORS = {

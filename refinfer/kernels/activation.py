@@ -42,7 +42,7 @@ from refinfer.kernels.fixedpoint import (
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import FLOAT, INT8, INT16, INT32, UINT8, Build, Repeated, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lookup import Function, tabulated
+from refinfer.kernels.lookup import Function, looking_up, tabulated
 from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import ratio, require_zero_point
 from refinfer.kernels.unary import by_type, fold_one, in_float, require_quantized
@@ -400,7 +400,7 @@ def of_each_integer(function: Callable[[Array], Array], node: Node) -> Evaluate:
     """Of 8 bits, evaluated once for each of the 256 integers."""
     limits = np.iinfo(dtype_of(input_at(node, 0).type))
     table = function(np.arange(limits.min, limits.max + 1, dtype=np.int64)).astype(limits.dtype)
-    return lambda values: (table[values.astype(np.int64) - limits.min],)
+    return looking_up(table)
 
 
 def fold_sigmoid_int16(node: Node, host: Host) -> Evaluate:

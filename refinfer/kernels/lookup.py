@@ -34,8 +34,16 @@ def tabulated(function: Function, x: Tensor, y: Tensor) -> Evaluate:
         table = (table_of_int16 if x.type == TensorType.INT16 else table_of_8_bits)(function, x, y)
     if x.type == TensorType.INT16:
         return lambda values: (interpolated(values, table),)
-    least = np.iinfo(dtype_of(x.type)).min
-    return lambda values: (table[values.astype(np.int64) - least],)
+    return looking_up(table)
+
+
+def looking_up(table: Array) -> Evaluate:
+    """Evaluate by the entries of all numbers of 8 bits, from the least to the largest; those of their bits are read.
+
+    The input's type is that of the numbers: signed ones begin, as bits, in the middle.
+    """
+    by_bits = {"i": np.roll(table, len(table) // 2), "u": table}
+    return lambda values: (by_bits[values.dtype.kind].take(values.view(np.uint8)),)
 
 
 def table_of_8_bits(function: Function, x: Tensor, y: Tensor) -> Array:

@@ -40,7 +40,8 @@ FORMULAS: dict[Rule, tuple[str, str]] = {  # and how it was tested
     fully_connected.overlap: ("O - 1", f"{TRACES}, {WHEEL}"),
     transpose_conv.overlap_scattered: ("0; float32: none", WHEEL),
     overlap.of_unary: ("0, or (n - 1) · the bytes that a value grows by", f"{TRACES}, {WHEEL}"),
-    overlap.of_binary: ("0 for either input; of stretched inputs none", f"{TRACES}, {WHEEL}"),
+    overlap.of_binary: ("0 for either input, but for one that is stretched", f"{TRACES}, {WHEEL}"),
+    overlap.of_alike: ("0 for each input", f"{TRACES}, {WHEEL}"),
     overlap.of_reshape: ("exactly 0", WHEEL),
     pad.overlap_pad: ("output's last value of the input - (n - 1)", f"{TRACES}, {WHEEL}"),
     concatenate.overlap_concatenation: (
@@ -61,7 +62,7 @@ FORMULAS: dict[Rule, tuple[str, str]] = {  # and how it was tested
         f"{TRACES}, {PLAIN_C}, {QEMU}",
     ),
     cmsis_nn_overlap.of_pool: ("max (p·C - r(p)·C)", f"{TRACES}, {PLAIN_C}, {QEMU}"),
-    cmsis_nn_overlap.of_elementwise: ("0 for either input", f"{TRACES}, {QEMU}"),
+    cmsis_nn_overlap.of_elementwise: ("0 for either input, but for one that is stretched", f"{TRACES}, {QEMU}"),
     cmsis_nn_overlap.of_softmax: ("0; to int16: n - 1", f"{TRACES}, {QEMU}"),
     cmsis_nn_overlap.of_pad: ("as the reference", f"{TRACES}, {PLAIN_C}, {QEMU}"),
     cmsis_nn_overlap.of_fully_connected: (

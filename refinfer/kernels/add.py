@@ -37,7 +37,7 @@ from refinfer.kernels.fixedpoint import (
 from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.overlap import of_binary
+from refinfer.kernels.overlap import of_alike, of_binary
 from refinfer.kernels.quantization import (
     activate,
     activation_range,
@@ -350,7 +350,7 @@ SUB = Kernel(
     parameters=SUB_PARAMS,
     overlap=of_binary,
 )
-ADD_N = Kernel(prepare=prepare_add_n, overlap=of_binary)
+ADD_N = Kernel(prepare=prepare_add_n, overlap=of_alike)
 ADD_FOLDS: dict[TensorType, Fold] = {
     TensorType.FLOAT32: fold_activated(add),
     TensorType.FLOAT16: fold_activated(add),

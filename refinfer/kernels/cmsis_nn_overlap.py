@@ -153,7 +153,7 @@ def of_pool(node: Node, position: int, build: Build) -> Overlap | None:
 
 
 def of_elementwise(node: Node, position: int, build: Build) -> Overlap | None:
-    """Four values of both are read, and then written [arm_elementwise_add_s8, arm_elementwise_mul_s8]."""
+    """Four values of both are read, and then written [arm_elementwise_add_s8, …_mul_s8]; the reference stretches."""
     return of_binary(node, position, build) if input_at(node, 0).type in {INT8, *BY_THE_REFERENCE} else None
 
 

@@ -27,7 +27,7 @@ from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, like_input
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, INT32, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.overlap import of_binary, of_unary
+from refinfer.kernels.overlap import of_alike, of_binary, of_unary
 from refinfer.kernels.quantization import require_fraction
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -280,7 +280,7 @@ SELECT_V2 = Kernel(
         TensorType.INT16,
         position=1,
     ),
-    overlap=of_binary,
+    overlap=of_alike,
 )
 
 PLAIN = (TensorType.FLOAT32, TensorType.FLOAT16, TensorType.INT32, TensorType.INT64)

@@ -63,11 +63,15 @@ def of_unary(node: Node, position: int, build: Build) -> Overlap | None:
 
 
 def of_binary(node: Node, position: int, build: Build) -> Overlap | None:
-    """Element by element of several inputs, as long as none is stretched to the size of the others."""
+    """Element by element of inputs that are not stretched, whatever becomes of the others [broadcast_loop.h]."""
     x, y = node.inputs[position], node.outputs[0]
-    if x is None or any(each is None or each.shape != y.shape for each in node.inputs):
-        return None
-    return element_by_element(x, y)
+    return element_by_element(x, y) if x is not None and x.shape == y.shape else None
+
+
+def of_alike(node: Node, position: int, build: Build) -> Overlap | None:
+    """Element by element of several inputs, as long as all have the same shape."""
+    alike = all(each is not None and each.shape == node.outputs[0].shape for each in node.inputs)
+    return of_binary(node, position, build) if alike else None
 
 
 def element_by_element(x: Tensor, y: Tensor) -> Overlap | None:

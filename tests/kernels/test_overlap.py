@@ -376,11 +376,18 @@ def test_either_input_of_the_same_shape_can_be_written_over(
         assert safe_distance(of, REFERENCE) is None
 
 
-@pytest.mark.parametrize("op", BINARY)
-def test_nothing_is_known_of_stretched_inputs(op: BuiltinOperator) -> None:
+@pytest.mark.parametrize("op", [op for op in BINARY if op != Op.ADD_N])
+def test_an_input_that_is_not_stretched_can_be_written_over(op: BuiltinOperator) -> None:
     of = node(op, (tensor(INT8, 2, 3), tensor(INT8, 1, 3)), tensor(INT8, 2, 3))
-    assert overlap_of(of, REFERENCE, 0) is None
+    judge(distance(of, REFERENCE), accesses.elementwise(6, 1, 1))
     assert overlap_of(of, REFERENCE, 1) is None
+
+
+@pytest.mark.parametrize("op", [Op.SELECT_V2, Op.ADD_N])
+def test_others_have_to_be_of_one_shape(op: BuiltinOperator) -> None:
+    x, y, row = tensor(INT8, 2, 3), tensor(INT8, 2, 3), tensor(INT8, 1, 3)
+    assert overlap_of(node(op, (x, y, tensor(INT8, 2, 3)), tensor(INT8, 2, 3)), REFERENCE) == Overlap(0)
+    assert overlap_of(node(op, (x, y, row), tensor(INT8, 2, 3)), REFERENCE) is None
 
 
 @pytest.mark.parametrize("build", CMSIS)

@@ -42,7 +42,7 @@ from refinfer.kernels.fixedpoint import (
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import FLOAT, INT8, INT16, INT32, UINT8, Build, Repeated, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lookup import Function, looking_up, tabulated
+from refinfer.kernels.lookup import Function, looking_up, number_by_number, tabulated
 from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import ratio, require_zero_point
 from refinfer.kernels.unary import by_type, fold_one, in_float, require_quantized
@@ -236,7 +236,7 @@ def fold_clipping(low: float, high: float) -> Fold:
             clamped = np.minimum(np.maximum(wrap_int32(scaled + first_zero_point(y)), least), largest)
             return (clamped.astype(values.dtype),)
 
-        return evaluate
+        return number_by_number(evaluate, x)
 
     return fold
 
@@ -278,7 +278,7 @@ def fold_leaky_relu(node: Node, host: Host) -> Evaluate:
         limits = np.iinfo(values.dtype)
         return (clamp(wrap_int32(scaled + first_zero_point(y)), limits.min, limits.max, values.dtype),)
 
-    return evaluate
+    return number_by_number(evaluate, x)
 
 
 def fold_prelu(node: Node, host: Host) -> Evaluate:

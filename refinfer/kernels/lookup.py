@@ -46,6 +46,14 @@ def looking_up(table: Array) -> Evaluate:
     return lambda values: (by_bits[values.dtype.kind].take(values.view(np.uint8)),)
 
 
+def number_by_number(evaluate: Evaluate, x: Tensor) -> Evaluate:
+    """A function of single numbers; if they have 8 bits it is evaluated once for each, here."""
+    limits = np.iinfo(dtype_of(x.type))
+    if limits.bits > 8:
+        return evaluate
+    return looking_up(*evaluate(np.arange(limits.min, limits.max + 1).astype(limits.dtype)))
+
+
 def table_of_8_bits(function: Function, x: Tensor, y: Tensor) -> Array:
     """round(f(scale * (x - zero_point)) * (1 / output scale)) + output zero point, from the least x to the largest.
 

@@ -31,7 +31,7 @@ from refinfer.kernels.fixedpoint import (
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import DOUBLE, ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lookup import looking_up
+from refinfer.kernels.lookup import number_by_number
 from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import ratio
 from refinfer.schema.enums import TensorType
@@ -140,8 +140,7 @@ def fold_requantize(x: Tensor, y: Tensor) -> Evaluate:
         scaled = scale_twice(wrap_int32(values.astype(np.int64) - zero_point), multiplier, shift)
         return (np.clip(wrap_int32(scaled + offset), low, high).astype(dtype_of(y.type)),)
 
-    limits = np.iinfo(dtype_of(x.type))
-    return looking_up(*evaluate(np.arange(limits.min, limits.max + 1))) if limits.bits == 8 else evaluate
+    return number_by_number(evaluate, x)
 
 
 def limits_of(tensor: Tensor) -> tuple[int, int]:

@@ -402,6 +402,40 @@ def diff(arguments: Namespace) -> int:
     return YES if found.equal else NO
 
 
+def evaluate(arguments: Namespace) -> int:
+    """`refinfer evaluate`: NO if a dialect does not run a model."""
+    from refinfer.evaluation import judge
+    from refinfer.inputs import Pixels
+    from refinfer.samples import read_samples
+    from refinfer.scan import cores
+    from refinfer.terminal.evaluation import evaluation_lines
+    from refinfer.terminal.progress import Progress
+
+    names = read_lines(arguments.labels) if arguments.labels else []
+    if arguments.html is not None:
+        check_new(arguments.html, arguments.force)
+    graph = load(arguments.model)
+    other = None if arguments.against is None else load(arguments.against)
+    samples = read_samples(arguments.data, names, arguments.inputs_name, arguments.labels_name)
+    pixels = Pixels(arguments.mean, arguments.std)
+    jobs = arguments.jobs or cores()
+    with Progress(sys.stderr, len(samples.labels)) as progress:
+        found = judge(samples, graph, other, arguments.dialect, pixels, jobs, None, progress.step)
+    if arguments.html is not None:
+        write_page(arguments.html, found.to_html(), arguments.force)
+    if arguments.json:
+        write_json(found.to_dict())
+    else:
+        write(evaluation_lines(found, arguments.all, screen()))
+    return YES if found.complete else NO
+
+
+def write_page(path: str, page: str, force: bool) -> None:
+    """A page to a file; without `force`, to none that exists."""
+    with open(path, "w" if force else "x", encoding="utf-8") as file:
+        file.write(page)
+
+
 def explain(arguments: Namespace) -> int:
     """`refinfer explain`: YES if a dialect has the number."""
     from refinfer.explanation.explain import explain as way_of
@@ -418,8 +452,7 @@ def explain(arguments: Namespace) -> int:
     arrays = [each.array for each in given]
     found = way_of(graph, arguments.op, arguments.element, arrays, dialect=arguments.dialect)
     if arguments.html is not None:
-        with open(arguments.html, "w" if arguments.force else "x", encoding="utf-8") as file:
-            file.write(found.to_html())
+        write_page(arguments.html, found.to_html(), arguments.force)
     if arguments.json:
         write_json(found.to_dict())
     else:
@@ -738,6 +771,28 @@ COMMANDS = {
                 "--seeds", metavar="N", type=_positive, default=20, help="how many of those (default: %(default)s)"
             ),
             _switch("--ours-only", "leave the official runtimes out, even if they are installed"),
+            ALL,
+            JSON,
+        ],
+    ),
+    "evaluate": (
+        evaluate,
+        "how often is the model right, and what did int8 cost?",
+        [
+            MODEL,
+            _option("data", metavar="DATA", help="an .npz with inputs and labels, or a folder with one for each class"),
+            _option("--against", metavar="MODEL2", help="another model, which gets the same"),
+            _option(
+                "--dialect", metavar="NAME", default="litert", help="litert, tflm or both (default: %(default)s)"
+            ),
+            _option("--inputs-name", metavar="NAME", help="the array of the inputs; else x, images, ..."),
+            _option("--labels-name", metavar="NAME", help="the array of the labels; else y, labels, ..."),
+            _option("--mean", metavar="X", type=float, help="the model gets (value - mean) / std"),
+            _option("--std", metavar="X", type=float, help="likewise"),
+            _option("--labels", metavar="FILE", help="names of the classes, a line each"),
+            _option("--jobs", metavar="N", type=_positive, help="processes; as many as there are cores if left out"),
+            _option("--html", metavar="FILE", help="also write it as a page"),
+            _switch("--force", "overwrite that file"),
             ALL,
             JSON,
         ],

@@ -32,6 +32,9 @@ HYBRID = str(MODELS / "digits_conv_dynamic.tflite")
 LARGE = str(MODELS / "digits_mobile_float.tflite")
 LSTM = str(MODELS / "digits_lstm_int8.tflite")
 DENSE = str(MODELS / "digits_dense_float.tflite")
+DENSE_INT8 = str(MODELS / "digits_dense_int8.tflite")
+HYBRID_DENSE = str(MODELS / "digits_dense_dynamic.tflite")
+HELD_OUT = str(MODELS / "digits_held_out.npz")
 DIGIT = str(MODELS / "digit_7.png")
 MANUAL = (ROOT / "docs" / "cli.md").read_text()
 FIELDS = (ROOT / "docs" / "json.md").read_text()
@@ -437,7 +440,7 @@ def test_long_work_shows_how_far_it_is_on_a_terminal_alone(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["run", CONV]) == 0
     told = terminal.getvalue()
-    assert re.match(r"\r1 of \d  CONV_2D\r", told)
+    assert re.match(r"\r[^\r]{20}  1 of \d  CONV_2D\r", told)
     assert told.endswith(" \r")
     monkeypatch.setattr(sys, "stderr", file)
     assert main(["run", CONV]) == 0
@@ -755,6 +758,11 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
         ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),
         ("diff", [[LSTM, "--seeds", "2"], [HYBRID, "--seeds", "1"]], {"against"}),
+        (
+            "evaluate",
+            [[DENSE, HELD_OUT, "--std", "16", "--against", DENSE_INT8], [HYBRID_DENSE, HELD_OUT, "--dialect", "both"]],
+            set(),
+        ),
         ("explain", [[CONV], [CONV, "--op", "6"], [HYBRID, "--op", "0"]], set()),
         ("boards", [[]], {"figures"}),
         ("targets", [[]], set()),

@@ -65,7 +65,7 @@ def commands() -> Iterator[Any]:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the pages speak of."""
     folder = tmp_path_factory.mktemp("workplace")
-    kept = {*MODELS, "digit_7.png"}
+    kept = {*MODELS, "digit_7.png", "digits_held_out.npz"}
     shutil.copytree(ROOT / "models", folder / "models", ignore=lambda _, names: set(names) - kept)
     shutil.copy(ROOT / "models" / "digits_conv_int8.tflite", folder / "model.tflite")
     (own_board,) = re.findall(r"^```toml\n(.+?)^```$", TEXTS["docs/boards.md"], re.MULTILINE | re.DOTALL)

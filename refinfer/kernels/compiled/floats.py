@@ -213,3 +213,50 @@ def pad_floats(
             inside = out[first:end]
             for x in range(end - first):
                 inside[x] = row[x]
+
+
+@njit
+def pool_floats(
+    largest: int,
+    source: int,
+    batches: int,
+    height: int,
+    width: int,
+    channels: int,
+    rows: int,
+    columns: int,
+    length_down: int,
+    length_across: int,
+    stride_down: int,
+    stride_across: int,
+    before_down: int,
+    before_across: int,
+    limits: int,
+    output: int,
+) -> None:
+    """The largest number of each window, NaN passed over, or the average: summed in order, divided once; and limited"""
+    low, high = float32s(limits, 3)[0], float32s(limits, 3)[1]
+    least = float32s(limits, 3)[2]
+    for b in range(batches):
+        for row in range(rows):
+            top = row * stride_down - before_down
+            first_y, end_y = max(top, 0), min(top + length_down, height)
+            for column in range(columns):
+                left = column * stride_across - before_across
+                first_x, end_x = max(left, 0), min(left + length_across, width)
+                out = float32s(output + 4 * channels * ((b * rows + row) * columns + column), channels)
+                out[:] = least if largest else np.float32(0)
+                for y in range(first_y, end_y):
+                    for x in range(first_x, end_x):
+                        cell = float32s(source + 4 * channels * ((b * height + y) * width + x), channels)
+                        if largest:
+                            for c in range(channels):
+                                out[c] = cell[c] if out[c] < cell[c] else out[c]
+                        else:
+                            for c in range(channels):
+                                out[c] += cell[c]
+                count = np.float32((end_y - first_y) * (end_x - first_x))
+                for c in range(channels):
+                    value = out[c] if largest else out[c] / count
+                    value = low if value < low else value
+                    out[c] = high if value > high else value

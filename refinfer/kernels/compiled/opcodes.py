@@ -14,6 +14,7 @@ from refinfer.kernels.compiled.records import (
     MultiplyFloats,
     PadFloats,
     Pool,
+    PoolFloats,
     Quantize,
     Record,
     Softmax,
@@ -35,7 +36,8 @@ from refinfer.kernels.compiled.records import (
     PAD_FLOATS,
     MULTIPLY_FLOATS,
     DEPTHWISE_FLOATS,
-) = range(14)
+    POOL_FLOATS,
+) = range(15)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -52,4 +54,5 @@ OPCODES: dict[type[Record], int] = {
     PadFloats: PAD_FLOATS,
     MultiplyFloats: MULTIPLY_FLOATS,
     DepthwiseFloats: DEPTHWISE_FLOATS,
+    PoolFloats: POOL_FLOATS,
 }

@@ -270,6 +270,27 @@ class DepthwiseFloats(NamedTuple):
     row_bytes: int
 
 
+class PoolFloats(NamedTuple):
+    """The largest or the average of each window, of floats."""
+
+    largest: bool
+    source: Address
+    batches: int
+    height: int
+    width: int
+    channels: int
+    rows: int
+    columns: int
+    length_down: int
+    length_across: int
+    stride_down: int
+    stride_across: int
+    before_down: int
+    before_across: int
+    limits: int
+    output: Address
+
+
 Record = (
     PadFloats
     | MultiplyFloats
@@ -283,6 +304,7 @@ Record = (
     | Dequantize
     | Move
     | Pool
+    | PoolFloats
     | Mean
     | Softmax
 )

@@ -28,12 +28,13 @@ from refinfer.kernels.compiled.records import (
     Mean,
     Move,
     Pool,
+    PoolFloats,
     Quantize,
     Softmax,
     Widen,
 )
 from refinfer.kernels.compute import Shape, constant, dtype_of
-from refinfer.kernels.quantization import activation_range
+from refinfer.kernels.quantization import activate, activation_range
 from refinfer.kernels.window import windows
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -260,11 +261,35 @@ def plan_pool(largest: bool) -> Callable[[Draft, Node], None]:
         x, y = input_at(node, 0), output_at(node, 0)
         options = options_of(node, Pool2DOptions)
         shape = draft.shape(x)
-        require_compiled(x.type in (TensorType.INT8, TensorType.INT16) and len(shape) == 4)
+        require_compiled(x.type in (TensorType.INT8, TensorType.INT16, TensorType.FLOAT32) and len(shape) == 4)
         batches, height, width, channels = shape
-        low, high = activation_range(y, options.fused_activation_function)
         rows = windows(options.padding, height, options.filter_height, options.stride_h)
         columns = windows(options.padding, width, options.filter_width, options.stride_w)
+        if x.type == TensorType.FLOAT32:
+            ends = activate(np.array([-np.inf, np.inf], np.float32), options.fused_activation_function)
+            limits = np.append(ends, np.finfo(np.float32).min).astype(np.float32)
+            draft.add(
+                PoolFloats(
+                    largest,
+                    draft.read(x),
+                    batches,
+                    height,
+                    width,
+                    channels,
+                    rows.number,
+                    columns.number,
+                    rows.length,
+                    columns.length,
+                    rows.stride,
+                    columns.stride,
+                    rows.before,
+                    columns.before,
+                    draft.keep(limits),
+                    draft.write(y),
+                )
+            )
+            return
+        low, high = activation_range(y, options.fused_activation_function)
         reciprocal = draft.scratch(8)
         draft.add(
             Pool(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinfer.kernels.compiled.depthwise import depthwise
 from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, move, quantize
-from refinfer.kernels.compiled.floats import depthwise_floats, multiply_floats, pad_floats
+from refinfer.kernels.compiled.floats import depthwise_floats, multiply_floats, pad_floats, pool_floats
 from refinfer.kernels.compiled.jit import entry
 from refinfer.kernels.compiled.multiply import multiply, widen
 from refinfer.kernels.compiled.opcodes import (
@@ -21,6 +21,7 @@ from refinfer.kernels.compiled.opcodes import (
     MULTIPLY_FLOATS,
     PAD_FLOATS,
     POOL,
+    POOL_FLOATS,
     QUANTIZE,
     SOFTMAX,
     WIDEN,
@@ -76,4 +77,9 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             depthwise_floats(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14], r[15],
+            )  # fmt: skip
+        elif r[0] == POOL_FLOATS:
+            pool_floats(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14], r[15], r[16],
             )  # fmt: skip

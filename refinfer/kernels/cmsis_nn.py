@@ -352,7 +352,10 @@ def instead_of(
 CMSIS_NN: dict[BuiltinOperator, Kernel] = {
     BuiltinOperator.ADD: instead_of(add.ADD, init(add.OP_DATA_ADD, "add.cc"), overlap=cmsis_nn_overlap.of_elementwise),
     BuiltinOperator.AVERAGE_POOL_2D: instead_of(
-        pool.AVERAGE_POOL_2D, init(OP_DATA_POOLING, "pooling.cc"), prepare_average_pool, cmsis_nn_overlap.of_pool
+        pool.AVERAGE_POOL_2D,
+        init(OP_DATA_POOLING, "pooling.cc"),
+        prepare_average_pool,
+        cmsis_nn_overlap.of_average_pool,
     ),
     BuiltinOperator.CONV_2D: instead_of(
         conv.CONV_2D, init(OP_DATA_CONV, "conv.cc"), prepare_conv, cmsis_nn_overlap.of_conv
@@ -370,7 +373,7 @@ CMSIS_NN: dict[BuiltinOperator, Kernel] = {
         cmsis_nn_overlap.of_fully_connected,
     ),
     BuiltinOperator.MAX_POOL_2D: instead_of(
-        pool.MAX_POOL_2D, init(OP_DATA_POOLING, "pooling.cc"), overlap=cmsis_nn_overlap.of_pool
+        pool.MAX_POOL_2D, init(OP_DATA_POOLING, "pooling.cc"), overlap=cmsis_nn_overlap.of_max_pool
     ),
     BuiltinOperator.MUL: instead_of(mul.MUL, overlap=cmsis_nn_overlap.of_elementwise),
     BuiltinOperator.SOFTMAX: instead_of(

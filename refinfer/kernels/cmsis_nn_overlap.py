@@ -142,14 +142,24 @@ def of_depthwise_mve(w: Window) -> Overlap:
     return at_least(worst(by_pixels(first_pixels(w), w.channels, w.channels, 4)))
 
 
-def of_pool(node: Node, position: int, build: Build) -> Overlap | None:
-    """As the reference: MAX_POOL_2D writes a pixel before all of its window is read, but the rest lies higher.
-
-    [arm_avgpool_s8, arm_max_pool_s8]
-    """
+def of_average_pool(node: Node, position: int, build: Build) -> Overlap | None:
+    """As the reference, some channels at a time [arm_avgpool_s8]."""
     x = input_at(node, 0)
     known = x.type in BY_THE_REFERENCE or (x.type == INT8 and x.shape[0] == 1)
     return pool.overlap(node, position, build) if known else None
+
+
+def of_max_pool(node: Node, position: int, build: Build) -> Overlap | None:
+    """The first of a window is copied to the output, and compared there with the others, which lie higher.
+
+    [arm_max_pool_s8]
+    """
+    return of_average_pool(node, position, build) if copies_upwards(node, build) else None
+
+
+def copies_upwards(node: Node, build: Build) -> bool:
+    """Whether int8 is copied by a memcpy that is known; that of armclang's library is not."""
+    return input_at(node, 0).type != INT8 or MVE in build.defines or ARMCLANG not in build.defines
 
 
 def of_elementwise(node: Node, position: int, build: Build) -> Overlap | None:
@@ -165,7 +175,8 @@ def of_softmax(node: Node, position: int, build: Build) -> Overlap | None:
 def of_pad(node: Node, position: int, build: Build) -> Overlap | None:
     """Row by row [arm_pad_s8]; of five dimensions it is told four."""
     x = input_at(node, 0)
-    return None if x.type == INT8 and len(x.shape) > 4 else pad.overlap_pad(node, position, build)
+    known = x.type != INT8 or (len(x.shape) <= 4 and copies_upwards(node, build))
+    return pad.overlap_pad(node, position, build) if known else None
 
 
 def of_fully_connected(node: Node, position: int, build: Build) -> Overlap | None:

@@ -561,6 +561,10 @@ NO_RULE: dict[str, tuple[Node, Build]] = {
         conv_node(SMALL._replace(filter_height=1, filter_width=1)),
         Build(ABI, frozenset({DSP, ARMCLANG}), library="cmsis-nn"),
     ),
+    "MAX_POOL_2D by armclang": (
+        pool_node(Op.MAX_POOL_2D, SMALL),
+        Build(ABI, frozenset({DSP, ARMCLANG}), library="cmsis-nn"),
+    ),
     "S3": (conv_node(SMALL), Build(ABI, frozenset({OPTIMIZED, ESP32S3}), library="esp-nn")),
     "P4": (pool_node(Op.MAX_POOL_2D, SMALL), Build(ABI, frozenset({OPTIMIZED, ESP32P4}), library="esp-nn")),
     "CMSIS-NN of 2023": (conv_node(SMALL), Build(ABI, frozenset({DSP}), library="cmsis-nn-2023")),

@@ -29,6 +29,8 @@ from refinfer.simulator.report import model_to_dict
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
+    from refinfer.samples import Items
+
     Item = Array | str
 
 SCHEMA = 1
@@ -90,7 +92,7 @@ class Score:
         of_label = np.take_along_axis(scores, right, axis=1)
         before = (scores > of_label) | ((scores == of_label) & (np.arange(scores.shape[1]) < right))
         object.__setattr__(self, "answers", np.where(unknown, NO_ANSWER, scores.argmax(axis=1)))
-        object.__setattr__(self, "ranks", np.where(unknown, scores.shape[1], before.sum(axis=1)))
+        object.__setattr__(self, "ranks", before.sum(axis=1))
 
     @property
     def classes(self) -> int:
@@ -119,7 +121,7 @@ class Score:
 
     def among(self, count: int) -> int:
         """For how many samples the right class is among the first so many."""
-        return 0 if self.outputs is None else int((self.ranks < count).sum())
+        return 0 if self.outputs is None else int(((self.ranks < count) & (self.answers != NO_ANSWER)).sum())
 
     @property
     def confusion(self) -> Array:
@@ -285,7 +287,7 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 def mcnemar(lost: int, won: int) -> float:
     """The two-sided probability that lost + won coins fall at least as unevenly."""
     tail = sum(comb(lost + won, k) for k in range(min(lost, won) + 1))
-    return min(1.0, 2 * tail / 2 ** (lost + won))
+    return min(1.0, tail / 2 ** (lost + won - 1)) if lost + won else 1.0
 
 
 # the work
@@ -301,7 +303,7 @@ class Side(NamedTuple):
 
 def evaluate(
     model: Source | Graph,
-    x: Sequence[Item],
+    x: Items,
     y: object,
     *,
     against: Source | Graph | None = None,
@@ -411,7 +413,7 @@ class Worker:
         return output
 
 
-def on_all_cores(worker: Worker, items: Sequence[Item], jobs: int, engine: str | None) -> Iterator[list[Array | str]]:
+def on_all_cores(worker: Worker, items: Items, jobs: int, engine: str | None) -> Iterator[list[Array | str]]:
     """What the worker makes of each item, in their order; if there are many, other processes help.
 
     Processes rather than threads: most of the time of a small model is Python's own. They are spawned, since numpy has
@@ -431,7 +433,7 @@ def on_all_cores(worker: Worker, items: Sequence[Item], jobs: int, engine: str |
         yield from (answer for chunk in pool.map(work, _chunks(left, size)) for answer in chunk)
 
 
-def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+def _chunks(items: Items, size: int) -> Iterator[Items]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
@@ -449,7 +451,7 @@ def start_worker(models: Sequence[tuple[bytes, str, int]], pixels: Pixels, engin
     _workers[:] = [Worker(sides, machines, pixels)]
 
 
-def work(items: Sequence[Item]) -> list[list[Array | str]]:
+def work(items: Items) -> list[list[Array | str]]:
     """What a process that helps makes of some items."""
     return [_workers[0](item) for item in items]
 

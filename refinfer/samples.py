@@ -18,6 +18,8 @@ from refinfer.schema.graph import Tensor
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
+    Items = Array | Sequence[Array | str]
+
 INPUT_NAMES = ("x", "images", "x_test", "inputs", "data")
 LABEL_NAMES = ("y", "labels", "y_test", "targets", "target")
 """What arrays of an .npz are called; the first that is there is taken."""
@@ -26,7 +28,7 @@ LABEL_NAMES = ("y", "labels", "y_test", "targets", "target")
 class Samples(NamedTuple):
     """Inputs, as arrays or as paths of files, with the class of each; names of classes, if any; whence, in words."""
 
-    items: Sequence[Array | str]
+    items: Items
     labels: Array
     names: Sequence[str]
     source: str
@@ -65,11 +67,12 @@ def _chosen(path: str, arrays: Mapping[str, Array], name: str | None, usual: Seq
     return found[0]
 
 
-def samples_of(x: Sequence[Array | str], y: object, names: Sequence[str] = (), source: str = "") -> Samples:
+def samples_of(x: Items, y: object, names: Sequence[str] = (), source: str = "") -> Samples:
     """Arrays of inputs and labels as samples; raises UsageError where they do not go together."""
     labels = classes_of(np.asarray(y))
-    if np.ndim(x) == 0 or len(x) != len(labels):
-        count = "a single number" if np.ndim(x) == 0 else f"{len(x):,} inputs"
+    single = isinstance(x, np.ndarray) and x.ndim == 0
+    if single or len(x) != len(labels):
+        count = "a single number" if single else f"{len(x):,} inputs"
         raise UsageError(f"{count} and {len(labels):,} labels do not go together")
     if len(labels) == 0:
         raise UsageError("there are no samples")
@@ -79,9 +82,9 @@ def samples_of(x: Sequence[Array | str], y: object, names: Sequence[str] = (), s
 def classes_of(y: Array) -> Array:
     """The number of each sample's class: as it stands there, or where its row has a single 1 among zeros."""
     one_hot = y.ndim == 2 and y.shape[1] > 1
-    if one_hot and not ((y == 0) | (y == 1)).all() | (y.sum(axis=1) != 1).any():
+    if one_hot and not (((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()):
         raise UsageError(f"labels of shape {y.shape}: a class each is wanted, or rows with a single 1 among zeros")
-    flat = y.argmax(axis=1) if one_hot else y.reshape(len(y), -1)[:, 0] if y.ndim and y.size == len(y) else None
+    flat = y.argmax(axis=1) if one_hot else y.reshape(-1) if y.ndim and y.size == len(y) else None
     if flat is None or y.dtype.kind not in "biuf" or (flat != np.floor(flat)).any() or (flat < 0).any():
         raise UsageError(f"labels of type {y.dtype} and shape {y.shape}: a class each is wanted, counted from 0")
     return flat.astype(np.int64)
@@ -160,7 +163,8 @@ def _scaled(values: Array, pixels: Pixels) -> tuple[Array, str]:
     mean, std = pixels.mean or 0.0, 1.0 if pixels.std is None else pixels.std
     if std == 0:
         raise UsageError("--std 0: nothing can be divided by it")
-    return (values.astype(np.float32) - np.float32(mean)) / np.float32(std), f"(value - {mean:g}) / {std:g}"
+    words = f"(value - {mean:g}) / {std:g}" if mean else f"value / {std:g}"
+    return (values.astype(np.float32) - np.float32(mean)) / np.float32(std), words
 
 
 def enlargement(shape: Sequence[int], wanted: Sequence[int]) -> int:

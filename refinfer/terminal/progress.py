@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from time import monotonic
 from types import TracebackType
 from typing import TextIO
 
+from refinfer.terminal.text import bar, screen_of
+
 PATIENCE = 0.5  # seconds before anything is shown
 PAUSE = 0.1  # seconds between two changes
+BAR = 20
+LONGEST = 60  # columns of the line
 
 
 class Progress:
@@ -30,7 +35,8 @@ class Progress:
         now = monotonic()
         if now >= self._next:
             self._next = now + PAUSE
-            self._show(f"{self._done:,} of {self._total:,}  {what}"[:60])
+            drawn = bar(self._done, self._total, BAR, screen_of(self._stream, os.environ))
+            self._show(f"{drawn}  {self._done:,} of {self._total:,}  {what}"[:LONGEST])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def window(largest: bool, stored: ir.Type) -> Any:
+def window(largest: bool, stored: ir.Type, dtype: type) -> Any:
     """One vector of channels of one window: the largest of its cells, or their average, limited.
 
     It takes (cell, down, across, line, step, half, reciprocal, low, high, output): the address of the first cell, how
@@ -47,7 +47,8 @@ def window(largest: bool, stored: ir.Type) -> Any:
             with counted(builder, across) as x:
                 before = builder.phi(VECTOR)
                 place = builder.add(cell, builder.add(builder.mul(y, line), builder.mul(x, step)))
-                value = builder.sext(load(builder, place, ir.VectorType(stored, LANES)), VECTOR)
+                extend = builder.zext if dtype is np.uint8 else builder.sext
+                value = extend(load(builder, place, ir.VectorType(stored, LANES)), VECTOR)
                 if largest:
                     after = builder.select(builder.icmp_signed(">", value, before), value, before)
                 else:
@@ -63,7 +64,6 @@ def window(largest: bool, stored: ir.Type) -> Any:
 
     def plain(arguments: Sequence[int]) -> None:
         cell, down, across, line, step, half, _, low, high, output = arguments
-        dtype = np.int8 if stored.width == 8 else np.int16
         cells = [as_array(cell + y * line + x * step, LANES, dtype) for y in range(down) for x in range(across)]
         stacked = np.stack(cells).astype(np.int64)
         total = stacked.sum(axis=0)
@@ -89,15 +89,16 @@ def average(builder: ir.IRBuilder, total: ir.Value, half: ir.Value, reciprocal: 
     return builder.select(negative, builder.sub(all_lanes(0), quotient), quotient)
 
 
-largest_of_bytes, largest_of_words = window(True, I8), window(True, I16)
-average_of_bytes, average_of_words = window(False, I8), window(False, I16)
+largest_of_int8, average_of_int8 = window(True, I8, np.int8), window(False, I8, np.int8)
+largest_of_uint8, average_of_uint8 = window(True, I8, np.uint8), window(False, I8, np.uint8)
+largest_of_int16, average_of_int16 = window(True, I16, np.int16), window(False, I16, np.int16)
 
 
 @njit
 def pool(
     largest: int,
     source: int,
-    size: int,
+    kind: int,
     batches: int,
     height: int,
     width: int,
@@ -116,6 +117,7 @@ def pool(
     reciprocal: int,
 ) -> None:
     """The largest, or the average, of the cells of each window that lie inside the image"""
+    size = 2 if kind == 2 else 1
     step = size * channels
     for b in range(batches):
         for row in range(rows):
@@ -131,14 +133,18 @@ def pool(
                     cell = source + step * ((b * height + first_y) * width + first_x) + shift
                     there = output + step * ((b * rows + row) * columns + column) + shift
                     cells = (cell, down, across, step * width, step, down * across // 2, reciprocal, low, high, there)
-                    if largest and size == 1:
-                        largest_of_bytes(cells)
+                    if kind == 0 and largest:
+                        largest_of_int8(cells)
+                    elif kind == 0:
+                        average_of_int8(cells)
+                    elif kind == 1 and largest:
+                        largest_of_uint8(cells)
+                    elif kind == 1:
+                        average_of_uint8(cells)
                     elif largest:
-                        largest_of_words(cells)
-                    elif size == 1:
-                        average_of_bytes(cells)
+                        largest_of_int16(cells)
                     else:
-                        average_of_words(cells)
+                        average_of_int16(cells)
 
 
 @njit

@@ -169,7 +169,7 @@ class Pool(NamedTuple):
 
     largest: bool
     source: Address
-    size: int  # bytes of a number, which has a sign
+    kind: int
     batches: int
     height: int
     width: int

@@ -261,7 +261,7 @@ def plan_pool(largest: bool) -> Callable[[Draft, Node], None]:
         x, y = input_at(node, 0), output_at(node, 0)
         options = options_of(node, Pool2DOptions)
         shape = draft.shape(x)
-        require_compiled(x.type in (TensorType.INT8, TensorType.INT16, TensorType.FLOAT32) and len(shape) == 4)
+        require_compiled((x.type in KINDS or x.type == TensorType.FLOAT32) and len(shape) == 4)
         batches, height, width, channels = shape
         rows = windows(options.padding, height, options.filter_height, options.stride_h)
         columns = windows(options.padding, width, options.filter_width, options.stride_w)
@@ -295,7 +295,7 @@ def plan_pool(largest: bool) -> Callable[[Draft, Node], None]:
             Pool(
                 largest,
                 draft.read(x),
-                dtype_of(x.type).itemsize,
+                KINDS[x.type],
                 batches,
                 height,
                 width,

@@ -77,7 +77,7 @@ def overlap_nearest_neighbor(node: Node, position: int, build: Build) -> Overlap
     rows = [nearest_cell(i, x.shape[1], y.shape[1], options) for i in range(y.shape[1])]
     columns = [nearest_cell(i, x.shape[2], y.shape[2], options) for i in range(y.shape[2])]
     pixel = size_of(y) * y.shape[3]
-    sources = pixels(rows, columns, *x.shape[1:3], images=y.shape[0])
+    sources = pixels(rows, columns, x.shape[1], x.shape[2], y.shape[0])
     return at_least(worst(by_pixels(sources, pixel, pixel, ahead=pixel)))
 
 

@@ -81,7 +81,8 @@ def constants(requantize: Requantize, bias: Array, sums: Array, offset: int) -> 
 
     Channels that training has left without weights have scales that are next to nothing, and huge biases.
     """
-    growth = np.abs(requantize.real) if isinstance(requantize, FloatingPoint) else 2.0 ** requantize.shift
+    assert isinstance(requantize, FixedPoint | FloatingPoint)
+    growth = np.abs(requantize.real) if isinstance(requantize, FloatingPoint) else 2.0**requantize.shift
     bias = bias.astype(np.int64) + np.zeros(len(sums), np.int64)
     in_order = (np.abs(bias.astype(np.float64)) + sums) * np.maximum(growth, 1) < 2**30  # nothing wraps around
     extent = np.where(in_order, sums, 0).astype(np.int64)

@@ -8,6 +8,7 @@
     verdict.fits
     interpreter = refinfer.Interpreter("person_detect.tflite", dialect="tflm")
     refinfer.diff("person_detect.tflite").layers  # the operators that TFLM computes differently from LiteRT
+    refinfer.diff_models("float.tflite", "int8.tflite").stages  # and what int8 costs, tensor by tensor
     refinfer.evaluate("digits.tflite", images, labels).scores[0].accuracy  # how often it is right
     refinfer.explain("person_detect.tflite", op=0)  # how one number came to be, step by step
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from refinfer.simulator.regions import Placement, place_in_regions
     from refinfer.simulator.together import Together, simulate_together
     from refinfer.verdict import Verdict, fit
+    from refinfer.versions import VersionComparison, diff_models
 
 __version__ = "0.1.0"
 
@@ -54,7 +56,9 @@ __all__ = [
     "UnsupportedNode",
     "UsageError",
     "Verdict",
+    "VersionComparison",
     "diff",
+    "diff_models",
     "evaluate",
     "explain",
     "find_board",
@@ -76,6 +80,7 @@ _HOMES = {
     "refinfer.kernels.compiled.tiers": ("warmup",),
     "refinfer.scan": ("FileVerdict", "fit_many"),
     "refinfer.verdict": ("Verdict", "fit"),
+    "refinfer.versions": ("VersionComparison", "diff_models"),
     "refinfer.schema": (
         "FormatError",
         "Graph",

@@ -390,15 +390,40 @@ def diff(arguments: Namespace) -> int:
     from refinfer.terminal import diff as words
     from refinfer.terminal.progress import Progress
 
+    if arguments.html is not None:
+        check_new(arguments.html, arguments.force)
     graph = load(arguments.model)
+    if arguments.second is not None:
+        return diff_models(graph, load(arguments.second), arguments)
+    if arguments.dialect is not None:
+        raise UsageError("--dialect is for two models; of one, both dialects are compared")
     runs = None if arguments.inputs is None else read_runs(graph, arguments.inputs)
     count = arguments.seeds if runs is None else len(runs)
     with Progress(sys.stderr, 2 * count + len(OFFICIAL)) as progress:
         found = compare(graph, runs, count, official=not arguments.ours_only, progress=progress.step)
+    if arguments.html is not None:
+        write_page(arguments.html, found.to_html(), arguments.force)
     if arguments.json:
         write_json(found.to_dict())
     else:
         write(words.diff_lines(found, arguments.all, screen()))
+    return YES if found.equal else NO
+
+
+def diff_models(first: Graph, second: Graph, arguments: Namespace) -> int:
+    """`refinfer diff` of two models: YES if both run, and give equal outputs."""
+    from refinfer.inputs import runs_as_they_are
+    from refinfer.terminal.diff import versions_lines
+    from refinfer.terminal.progress import Progress
+    from refinfer.versions import diff_models as compare
+
+    runs = None if arguments.inputs is None else runs_as_they_are(first, arguments.inputs)
+    count = arguments.seeds if runs is None else len(runs)
+    with Progress(sys.stderr, 2 * count) as progress:
+        found = compare(first, second, runs, count, dialect=arguments.dialect or "litert", progress=progress.step)
+    if arguments.html is not None:
+        write_page(arguments.html, found.to_html(), arguments.force)
+    write_json(found.to_dict()) if arguments.json else write(versions_lines(found, arguments.all, screen()))
     return YES if found.equal else NO
 
 
@@ -763,14 +788,18 @@ COMMANDS = {
     ),
     "diff": (
         diff,
-        "where do the runtimes part?",
+        "where do the runtimes part, or two models?",
         [
             MODEL,
+            _option("second", metavar="MODEL2", nargs="?", help="another model: its newer version, its int8 form"),
             _option("--inputs", metavar="FILE", help="an .npz with an array for each input; random inputs if left out"),
             _option(
                 "--seeds", metavar="N", type=_positive, default=20, help="how many of those (default: %(default)s)"
             ),
+            _option("--dialect", metavar="NAME", help="of two models: whose bits, litert (default) or tflm"),
             _switch("--ours-only", "leave the official runtimes out, even if they are installed"),
+            _option("--html", metavar="FILE", help="also write it as a page"),
+            _switch("--force", "overwrite that file"),
             ALL,
             JSON,
         ],

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from refinfer.inputs import random_inputs
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import DIALECTS, kernel_of
-from refinfer.machine import Machine
+from refinfer.machine import Machine, Watch
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.report import model_to_dict
+from refinfer.stages import Meeting, Stage, itself
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -73,7 +74,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `diff` found. `layers` are None if one of the dialects does not run the model; the first comes first."""
+    """What `diff` found. `layers` are None if one of the dialects does not run the model; the first comes first.
+
+    `stages` tell of each tensor how far the dialects are apart there, each by itself from the inputs on.
+    """
 
     graph: Graph
     runs: int
@@ -81,6 +85,7 @@ class Comparison:
     operators: int
     layers: tuple[Layer, ...] | None
     sides: tuple[Side, ...]
+    stages: tuple[Stage, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -98,6 +103,7 @@ class Comparison:
             "equal": self.equal,
             "operators": self.operators,
             "layers": None if self.layers is None else [_layer_to_dict(each) for each in self.layers],
+            "stages": [each.to_dict() for each in self.stages],
             "runtimes": [
                 {
                     "name": side.name,
@@ -109,6 +115,12 @@ class Comparison:
                 for side in self.sides
             ],
         }
+
+    def to_html(self) -> str:
+        """A page by itself."""
+        from refinfer.page.diff import page
+
+        return page(self)
 
 
 def _layer_to_dict(layer: Layer) -> dict[str, Any]:
@@ -138,7 +150,7 @@ def diff(
     """
     graph = model if isinstance(model, Graph) else read_model(model)
     runs = inputs if inputs is not None else [[each.array for each in random_inputs(graph, i)] for i in range(seeds)]
-    ours, layers = _dialects(graph, runs, progress)
+    ours, layers, stages = _dialects(graph, runs, progress)
     computed = {name: result for name, result in ours.items() if not isinstance(result, str)}
     sides = [
         Side(
@@ -153,13 +165,13 @@ def diff(
     if official:
         sides += [_official(each, graph, runs, computed, progress) for each in OFFICIAL]
     seeded = None if inputs is not None else seeds
-    return Comparison(graph, len(runs), seeded, sum(1 for _ in graph.nodes), layers, tuple(sides))
+    return Comparison(graph, len(runs), seeded, sum(1 for _ in graph.nodes), layers, tuple(sides), stages)
 
 
 def _dialects(
     graph: Graph, runs: Outputs, progress: Callable[[str], None]
-) -> tuple[dict[str, Outputs | str], tuple[Layer, ...] | None]:
-    """What each dialect computes, or why it does not, and the operators that differ."""
+) -> tuple[dict[str, Outputs | str], tuple[Layer, ...] | None, tuple[Stage, ...]]:
+    """What each dialect computes, or why it does not; the operators that differ; how far apart they are by then."""
     machines: dict[str, Machine | str] = {}
     for name, dialect in DIALECTS.items():
         try:
@@ -167,25 +179,45 @@ def _dialects(
         except UnsupportedNode as refusal:
             machines[name] = str(refusal)
     first, second = machines[LITERT], machines[TFLM]
-    layers = None
-    if isinstance(first, Machine) and isinstance(second, Machine):
-        layers = Layers(first, Machine(graph, DIALECTS[TFLM]))
-        first.watch = layers.look
-    results = {name: _run(machine, runs, progress, f"refinfer {name}") for name, machine in machines.items()}
-    return results, None if layers is None else layers.found()
+    if not isinstance(first, Machine) or not isinstance(second, Machine):
+        return run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress), None, ()
+    layers, meeting = Layers(first, Machine(graph, DIALECTS[TFLM])), Meeting(itself(graph))
+    first.watch = both(layers.look, meeting.look(0))
+    second.watch = meeting.look(1)
+    results = run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress, meeting.settle)
+    return results, layers.found(), tuple(meeting.stages())
 
 
-def _run(machine: Machine | str, runs: Outputs, progress: Callable[[str], None], what: str) -> Outputs | str:
-    if isinstance(machine, str):
-        return machine
-    outputs = []
+def both(first: Watch, second: Watch) -> Watch:
+    """Two that watch, as one."""
+
+    def watch(node: Node, inputs: tuple[Array | None, ...], outputs: tuple[Array, ...]) -> None:
+        first(node, inputs, outputs)
+        second(node, inputs, outputs)
+
+    return watch
+
+
+def run_in_turns(
+    machines: Mapping[str, Machine | str],
+    runs: Sequence[Mapping[str, Sequence[Array]]],
+    progress: Callable[[str], None],
+    after: Callable[[], None] = lambda: None,
+) -> dict[str, Outputs | str]:
+    """The outputs of each machine on its inputs of each run, or why there are none; `after` follows each run."""
+    refusals = {name: machine for name, machine in machines.items() if isinstance(machine, str)}
+    outputs: dict[str, list[Sequence[Array]]] = {name: [] for name in machines}
     for number, inputs in enumerate(runs):
-        try:
-            outputs.append([array.copy() for array in machine.call(0, inputs)])
-        except UnsupportedNode as refusal:
-            return str(refusal)
-        progress(f"{what}, run {number + 1}")
-    return outputs
+        for name, machine in machines.items():
+            if name in refusals or isinstance(machine, str):
+                continue
+            try:
+                outputs[name].append([array.copy() for array in machine.call(0, inputs[name])])
+            except UnsupportedNode as refusal:
+                refusals[name] = str(refusal)
+            progress(f"{name}, run {number + 1}")
+        after()
+    return {name: refusals.get(name, outputs[name]) for name in machines}
 
 
 class Layers:

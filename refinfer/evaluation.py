@@ -28,7 +28,6 @@ from refinfer.simulator.report import model_to_dict
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
-
     from refinfer.samples import Items
 
     Item = Array | str

@@ -69,6 +69,15 @@ def read_runs(graph: Graph, file: str) -> list[list[Array]]:
 
     Raises UsageError as `read_inputs` does.
     """
+    tensors = graph.subgraphs[0].inputs
+    return [
+        [fitted(array, tensor, f"{file}, run {number}")[0] for array, tensor in zip(run, tensors, strict=True)]
+        for number, run in enumerate(runs_as_they_are(graph, file))
+    ]
+
+
+def runs_as_they_are(graph: Graph, file: str) -> list[list[Array]]:
+    """The same, in the types and shapes of the file."""
     tensors, names = graph.subgraphs[0].inputs, input_names(graph)
     if not file.lower().endswith(".npz"):
         raise UsageError(f"{file}: an .npz is wanted")
@@ -80,10 +89,7 @@ def read_runs(graph: Graph, file: str) -> list[list[Array]]:
     batches = [arrays[keys[i]] if several else arrays[keys[i]][None] for i in range(len(tensors))]
     if len({len(batch) for batch in batches}) != 1:
         raise UsageError(f"{file}: {_listed(keys.values())} are of different lengths")
-    return [
-        [fitted(array, tensor, f"{file}, run {number}")[0] for array, tensor in zip(run, tensors, strict=True)]
-        for number, run in enumerate(zip(*batches, strict=True))
-    ]
+    return [list(run) for run in zip(*batches, strict=True)]
 
 
 def random_inputs(graph: Graph, seed: int) -> list[Input]:

@@ -34,6 +34,7 @@ LSTM = str(MODELS / "digits_lstm_int8.tflite")
 DENSE = str(MODELS / "digits_dense_float.tflite")
 DENSE_INT8 = str(MODELS / "digits_dense_int8.tflite")
 HYBRID_DENSE = str(MODELS / "digits_dense_dynamic.tflite")
+RESIDUAL = str(MODELS / "digits_residual_int8.tflite")
 HELD_OUT = str(MODELS / "digits_held_out.npz")
 DIGIT = str(MODELS / "digit_7.png")
 MANUAL = (ROOT / "docs" / "cli.md").read_text()
@@ -757,7 +758,11 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
         ),
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
         ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),
-        ("diff", [[LSTM, "--seeds", "2"], [HYBRID, "--seeds", "1"]], {"against"}),
+        (
+            "diff",
+            [[LSTM, "--seeds", "2"], [HYBRID, "--seeds", "1"], [DENSE_INT8, RESIDUAL, "--seeds", "1"]],
+            {"against"},
+        ),
         (
             "evaluate",
             [[DENSE, HELD_OUT, "--std", "16", "--against", DENSE_INT8], [HYBRID_DENSE, HELD_OUT, "--dialect", "both"]],

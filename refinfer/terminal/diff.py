@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import inf
 
 from refinfer.compare import LITERT, TFLM, Comparison, Gap, Side, type_of
+from refinfer.distance import Distance, Histogram
+from refinfer.schema.graph import Graph
+from refinfer.stages import Place, Stage
 from refinfer.terminal.names import model_name, operator_name
-from refinfer.terminal.text import BOLD, END, YELLOW, Column, Screen, painted, plural, printable, table, wrapped
+from refinfer.terminal.text import (
+    BOLD,
+    END,
+    MIDDLE,
+    RED,
+    YELLOW,
+    Column,
+    Screen,
+    painted,
+    plural,
+    printable,
+    table,
+    wrapped,
+)
+from refinfer.versions import VersionComparison
 
 SHORT_LIST = 12  # operators unless --all is given
+SHORT_TABLE = 24  # tensors likewise
+WITH_COSINE = 80  # columns of a screen that has room for it
 
 
 def diff_lines(found: Comparison, everything: bool, screen: Screen) -> Iterator[str]:
     """What differs, the operators before the outputs."""
-    yield from painted(f"{model_name(found.graph)}: {_verdict(found)}", screen, BOLD)
-    yield from wrapped(_inputs(found), screen, "  ")
+    yield from painted(f"{model_name(found.graph)}: {verdict(found)}", screen, BOLD)
+    yield from wrapped(inputs_words(found), screen, "  ")
     yield ""
     yield from _layers(found, everything, screen)
+    yield from _parted(found, everything, screen)
     yield ""
     yield screen.paint("Outputs that differ: how many elements (by how much at most)", BOLD)
-    rows = [(side.name, *(_cell(side, name) for name in (LITERT, TFLM))) for side in found.sides]
+    rows = [(side.name, *(cell(side, name) for name in (LITERT, TFLM))) for side in found.sides]
     columns = [Column("runtime"), *(Column(f"against {name}", cut=END) for name in (LITERT, TFLM))]
     yield from table(columns, rows, screen)
     for side in found.sides:
@@ -30,7 +51,8 @@ def diff_lines(found: Comparison, everything: bool, screen: Screen) -> Iterator[
         yield from wrapped(", ".join(f"{package} {version}" for package, version in versions.items()), screen, "  ")
 
 
-def _verdict(found: Comparison) -> str:
+def verdict(found: Comparison) -> str:
+    """The answer."""
     if found.equal:
         return f"{LITERT} and {TFLM} give equal outputs"
     refusing = [side.name for side in found.sides[:2] if side.note]
@@ -39,7 +61,8 @@ def _verdict(found: Comparison) -> str:
     return f"{LITERT} and {TFLM} give different outputs"
 
 
-def _inputs(found: Comparison) -> str:
+def inputs_words(found: Comparison) -> str:
+    """On what it was tried."""
     if found.seeds is None:
         return f"On {plural(found.runs, 'input')}, one after the other on one interpreter."
     return f"On {plural(found.runs, 'random input')} of the seeds from 0 on, one after the other on one interpreter."
@@ -55,18 +78,136 @@ def _layers(found: Comparison, everything: bool, screen: Screen) -> Iterator[str
     for layer in shown:
         node = layer.node
         name = operator_name(found.graph, node.subgraph, node.index)
-        gap = f"{_gap(layer.gap)}, in {plural(layer.runs, 'run')}"
+        gap = f"{gap_words(layer.gap)}, in {plural(layer.runs, 'run')}"
         yield from wrapped(f"{name}, {type_of(node).name.lower()}: {gap}", screen, "    ", "  ")
         yield from wrapped(layer.cause or "the cause is not known", screen, "    ")
     if left := len(found.layers) - len(shown):
         yield f"  {screen.ellipsis} {plural(left, 'more operator')} (--all shows all)"
 
 
-def _cell(side: Side, dialect: str) -> str:
+def _parted(found: Comparison, everything: bool, screen: Screen) -> Iterator[str]:
+    """The tensors at which the dialects are apart."""
+    apart = [stage for stage in found.stages if stage.distance.different]
+    if not apart:
+        return
+    yield ""
+    count = f"{len(apart)} of {len(found.stages)}"
+    yield from painted(f"Tensors that differ, each dialect by itself from the inputs on: {count}", screen, BOLD)
+    yield from stages_table(found.graph, apart, everything, screen)
+
+
+def stages_table(graph: Graph, stages: Sequence[Stage], everything: bool, screen: Screen) -> Iterator[str]:
+    """How far two runs are apart, tensor by tensor."""
+    shown = stages if everything else stages[:SHORT_TABLE]
+    used = [i for i, name in enumerate(FIGURES) if name != "cosine" or screen.width >= WITH_COSINE]
+    columns = [Column("operator", cut=END), *(Column(FIGURES[i], True) for i in used), Column("differences")]
+    rows = []
+    for each in shown:
+        words = figures(each.distance)
+        drawn = bars(each.distance.histogram, screen)
+        rows.append((stage_name(graph, each), *(words[i] for i in used), drawn))
+    yield from table(columns, rows, screen)
+    if left := len(stages) - len(shown):
+        yield f"  {screen.ellipsis} {plural(left, 'more tensor')} (--all shows all)"
+
+
+FIGURES = ("SQNR", "cosine", "equal", "largest")
+
+
+def figures(apart: Distance) -> tuple[str, ...]:
+    """The columns of FIGURES."""
+    sqnr = apart.sqnr
+    decibels = "" if sqnr is None else "equal" if sqnr == inf else f"{sqnr:.1f} dB"
+    cosine = "" if apart.cosine is None else f"{min(apart.cosine, 0.999999) if apart.noise else apart.cosine:.6f}"
+    share = f"{int(1000 * apart.equal) / 10:.1f} %"
+    largest = "not finite" if apart.largest is None else f"{apart.largest:.3g}"
+    if apart.step and apart.largest is not None:
+        largest = plural(round(apart.largest / apart.step), "step")
+    return decibels, cosine, share, largest
+
+
+def stage_name(graph: Graph, stage: Stage) -> str:
+    """The operator; its tensor too, if it has several."""
+    node = stage.pair.first.node
+    name = operator_name(graph, node.subgraph, node.index)
+    return name if len(node.outputs) == 1 else f"{name}, output {node.outputs.index(stage.pair.first.tensor)}"
+
+
+def bars(histogram: Histogram, screen: Screen) -> str:
+    """A histogram in a line: to the left what became less, to the right what became more, as high as it is often."""
+    if not histogram.width:
+        return ""
+    levels = "▁▂▃▄▅▆▇█" if screen.unicode else ".:-=+*%#"
+    most = max(*histogram.below, *histogram.above)
+    drawn = [
+        levels[-(-count * len(levels) // most) - 1] if count else " "
+        for count in (*histogram.below[::-1], *histogram.above)
+    ]
+    middle = len(drawn) // 2
+    return "".join([*drawn[:middle], "│" if screen.unicode else "|", *drawn[middle:]])
+
+
+def versions_lines(found: VersionComparison, everything: bool, screen: Screen) -> Iterator[str]:
+    """`refinfer diff` of two models."""
+    yield from painted(versions_verdict(found), screen, BOLD)
+    for words in versions_ways(found):
+        yield from wrapped(words, screen, "  ")
+    for words in versions_refusals(found):
+        yield from painted(words, screen, BOLD, RED, indent="    ", first="  ")
+    if found.stages:
+        yield ""
+        yield screen.paint("Tensor by tensor, each model by itself from the inputs on", BOLD)
+        yield from stages_table(found.first, found.stages, everything, screen)
+    for graph, left in ((found.first, found.matching.only_first), (found.second, found.matching.only_second)):
+        if left:
+            yield ""
+            yield from painted(f"Nothing to compare with: {len(left)} of {model_name(graph)}", screen, YELLOW)
+            yield from _left_over(graph, left, everything, screen)
+
+
+def versions_verdict(found: VersionComparison) -> str:
+    """The answer."""
+    names = f"{model_name(found.first)} and {model_name(found.second)}"
+    if any(found.refusals):
+        return f"{names}: they do not both run in the dialect {found.dialect}"
+    if found.gap is None:
+        return f"{names} have different numbers of outputs"
+    return f"{names} give {'equal' if found.equal else 'different'} outputs in the dialect {found.dialect}"
+
+
+def versions_ways(found: VersionComparison) -> Iterator[str]:
+    """On what, and what was matched how."""
+    runs = plural(found.runs, "input" if found.seeds is None else "random input")
+    yield f"On {runs}, which stand for the same real values in both. {model_name(found.first)} is taken for right."
+    by_position = sum(1 for pair in found.matching.pairs if pair.how == "position")
+    yield (
+        f"{plural(len(found.matching.pairs), 'tensor')} matched, {len(found.matching.pairs) - by_position} by name and "
+        f"{by_position} by position; {len(found.matching.only_first)} and {len(found.matching.only_second)} left over."
+    )
+
+
+def versions_refusals(found: VersionComparison) -> Iterator[str]:
+    """Which of the models does not run, and why."""
+    for graph, refusal in zip((found.first, found.second), found.refusals, strict=True):
+        if refusal:
+            yield f"{model_name(graph)}: {printable(refusal)}"
+
+
+def _left_over(graph: Graph, left: Sequence[Place], everything: bool, screen: Screen) -> Iterator[str]:
+    shown = left if everything else left[:SHORT_LIST]
+    rows = [(operator_name(graph, each.node.subgraph, each.node.index), printable(each.tensor.name)) for each in shown]
+    yield from table([Column("operator", cut=END), Column("tensor", cut=MIDDLE)], rows, screen)
+    if more := len(left) - len(shown):
+        yield f"  {screen.ellipsis} {more:,} more (--all shows all)"
+
+
+def cell(side: Side, dialect: str) -> str:
+    """How a side differs from a dialect."""
     gap = side.gaps.get(dialect)
-    return "" if gap is None else "equal" if gap.different == 0 else _gap(gap)
+    return "" if gap is None else "equal" if gap.different == 0 else gap_words(gap)
 
 
-def _gap(gap: Gap) -> str:
+def gap_words(gap: Gap) -> str:
+    """How many elements differ, and by how much at most."""
     by = "" if gap.largest is None else f" ({gap.largest:.3g})"
     return f"{gap.different:,} of {gap.elements:,}{by}"

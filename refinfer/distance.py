@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SIDE = 8  # bins on each side of zero
 EMPTY = (0,) * SIDE
+LEAST_EXPONENT = -1000  # of a width: smaller differences, of doubles alone, are in the first bin
 
 
 class Histogram(NamedTuple):
@@ -72,7 +73,7 @@ def _width(largest: float, step: float) -> float:
     if step:
         return float(step * 2.0 ** max(0, ceil(np.log2(round(largest / step / SIDE, 9)))))
     mantissa, exponent = frexp(largest / SIDE)
-    return float(2.0 ** (exponent - (mantissa == 0.5)))
+    return float(2.0 ** max(exponent - (mantissa == 0.5), LEAST_EXPONENT))
 
 
 @dataclass(frozen=True, slots=True)

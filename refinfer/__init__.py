@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from refinfer.explanation.explain import Explanation, explain
     from refinfer.interpreter import Interpreter
     from refinfer.kernels.compiled.tiers import warmup
+    from refinfer.planning import Plan, plan
     from refinfer.scan import FileVerdict, fit_many
     from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
     from refinfer.simulator import Refused, Report, Target, simulate
@@ -48,6 +49,7 @@ __all__ = [
     "GraphError",
     "Interpreter",
     "Placement",
+    "Plan",
     "RefinferError",
     "Refused",
     "Report",
@@ -65,6 +67,7 @@ __all__ = [
     "fit",
     "fit_many",
     "place_in_regions",
+    "plan",
     "read_model",
     "simulate",
     "simulate_together",
@@ -81,6 +84,7 @@ _HOMES = {
     "refinfer.scan": ("FileVerdict", "fit_many"),
     "refinfer.verdict": ("Verdict", "fit"),
     "refinfer.versions": ("VersionComparison", "diff_models"),
+    "refinfer.planning": ("Plan", "plan"),
     "refinfer.schema": (
         "FormatError",
         "Graph",

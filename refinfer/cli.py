@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 YES, NO, ERROR, INTERRUPTED = 0, 1, 2, 130
 READER_LEFT = YES  # who closes the pipe has seen enough; nothing went wrong
 
-NEEDED_TO_COMPUTE = {"numpy"}  # what `fit` does without
+NEEDED_TO_COMPUTE = {"numpy", "flatbuffers"}  # what `fit` does without
 
 DEFAULT_TARGET = "cortex-m4"
 TARGETS_OF_ANY_BOARD = (DEFAULT_TARGET, "cortex-m4+cmsis-nn")  # of which only sizes are known
@@ -336,6 +336,40 @@ def write_growth(before: Account, after: Account, as_json: bool) -> None:
 
     growth = compare(before, after)
     write_json(growth.to_dict()) if as_json else write(growth_lines(growth, screen()))
+
+
+def plan(arguments: Namespace) -> int:
+    """`refinfer plan`: NO if nothing is to be gained, and nothing written."""
+    from refinfer.planning import PORTABLE
+    from refinfer.planning import plan as make_plan
+    from refinfer.simulator import Refused, find_target
+    from refinfer.terminal.plan import plan_lines, written_lines
+
+    targets = [find_target(name) for name in arguments.target or PORTABLE]
+    if arguments.output is not None:
+        import flatbuffers  # noqa: F401  # the writer needs it: better to hear of it now
+
+        check_new(arguments.output, arguments.force)
+    graph = load(arguments.model)
+    try:
+        found = make_plan(graph, targets, reorder=not arguments.no_reorder, overlap=not arguments.no_overlap)
+    except Refused as refusal:
+        return tell_refusal(graph, targets[0], refusal, arguments.json)
+    if arguments.json:
+        write_json(found.to_dict())
+    else:
+        write(plan_lines(found, screen()))
+    if found.model is None:
+        return NO
+    if arguments.output is not None:
+        from refinfer.rewrite import save
+        from refinfer.schema.writer import write as bytes_of
+
+        data = bytes_of(found.model)
+        save(arguments.output, data, arguments.force)
+        if not arguments.json:
+            write(written_lines(found, arguments.output, len(data), screen()))
+    return YES
 
 
 def inspect(arguments: Namespace) -> int:
@@ -759,6 +793,24 @@ COMMANDS = {
             _switch("--force", "overwrite those files"),
         ],
     ),
+    "plan": (
+        plan,
+        "a smaller arena, with the same results?",
+        [
+            MODEL,
+            _option("--output", "-o", metavar="FILE", help="write the model with its plan there; else it is only told"),
+            _switch("--force", "overwrite that file"),
+            _option(
+                "--target",
+                metavar="NAME",
+                action="append",
+                help="a build of TFLM that it is for, perhaps several times (default: all whose kernels are known)",
+            ),
+            _switch("--no-reorder", "keep the operators in their order"),
+            _switch("--no-overlap", "lay no output over an input"),
+            JSON,
+        ],
+    ),
     "inspect": (inspect, "what is in the file?", [MODEL, ALL, JSON]),
     "run": (
         run,
@@ -811,9 +863,7 @@ COMMANDS = {
             MODEL,
             _option("data", metavar="DATA", help="an .npz with inputs and labels, or a folder with one for each class"),
             _option("--against", metavar="MODEL2", help="another model, which gets the same"),
-            _option(
-                "--dialect", metavar="NAME", default="litert", help="litert, tflm or both (default: %(default)s)"
-            ),
+            _option("--dialect", metavar="NAME", default="litert", help="litert, tflm or both (default: %(default)s)"),
             _option("--inputs-name", metavar="NAME", help="the array of the inputs; else x, images, ..."),
             _option("--labels-name", metavar="NAME", help="the array of the labels; else y, labels, ..."),
             _option("--mean", metavar="X", type=float, help="the model gets (value - mean) / std"),

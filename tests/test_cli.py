@@ -718,6 +718,18 @@ def test_the_examples_of_the_manual_can_be_understood(
         assert main(arguments) in (0, 1), example
 
 
+def test_a_plan_is_written_to_a_new_file_only(tmp_path: Path, capsys: Captured) -> None:
+    path = tmp_path / "planned.tflite"
+    said = answer(capsys, "plan", CONV, "-o", str(path))
+    assert f"Written to {path}" in said.replace("\n", " ")
+    before, after = refinfer.simulate(CONV).arena.minimum, refinfer.simulate(str(path)).arena.minimum
+    assert after < before
+    assert main(["plan", CONV, "-o", str(path)]) == 2
+    assert capsys.readouterr().err == f"refinfer: {path}: exists; --force overwrites it\n"
+    assert main(["plan", str(path), "-o", str(path), "--force"]) == 1  # there is nothing more to be gained
+    assert refinfer.simulate(str(path)).arena.minimum == after
+
+
 def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
     """Every field of a JSON document, as docs/json.md writes it; `names` are the objects whose keys are names."""
     match value:
@@ -756,6 +768,7 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
             ],
             {"operators"},
         ),
+        ("plan", [[CONV], [STREAM]], set()),
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
         ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),
         (

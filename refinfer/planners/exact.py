@@ -29,17 +29,28 @@ class Exhausted(Exception):
     """The search was given up: it had taken all the choices that it was allowed."""
 
 
-def decide(problem: Problem, capacity: int, choices: int) -> Offsets | None:
+class Budget:
+    """How many choices are left to all searches together."""
+
+    def __init__(self, choices: int) -> None:
+        self.left = choices
+
+
+def decide(problem: Problem, capacity: int, budget: Budget, share: int | None = None) -> Offsets | None:
     """Offsets with which `problem` fits `capacity` bytes; None if there are none.
 
-    It must have neither fixed places nor exact pairs.
-    Raises Exhausted after that many choices.
+    It must have neither fixed places nor exact pairs. Raises Exhausted after `share` choices, or all in the budget.
     """
     if any(buffer.nbytes > capacity for buffer in problem.buffers):
         return None
     if len(problem.buffers) > DEEPEST:
         raise Exhausted
-    return Search(problem, capacity, choices).run()
+    granted = budget.left if share is None else min(share, budget.left)
+    search = Search(problem, capacity, granted)
+    try:
+        return search.run()
+    finally:
+        budget.left -= granted - max(search.choices, 0)
 
 
 class Search:

@@ -16,21 +16,22 @@ from random import Random
 from time import monotonic
 from typing import NamedTuple
 
-from refinfer.planners.exact import Exhausted, decide
+from refinfer.planners.exact import Budget, Exhausted, decide
 from refinfer.planners.fit import ORDERS, Fit, lowest, neighbours, place_in_order, tightest
 from refinfer.planners.greedy import place_greedily
 from refinfer.planners.problem import Buffer, Offsets, Overlap, Problem, height, lower_bound
 from refinfer.planners.reduce import United, peel, readings
 
+SHARES = 40  # of the choices: what the first decisions may take each
 MOST = 10_000  # buffers, and ...
 MANY_PAIRS = 2_000_000  # ... pairs of them that live together: from there on, greedy alone is fast enough
 
 
 class Effort(NamedTuple):
-    """How much work may be done: orders that are tried, choices of one search, and seconds, if that matters."""
+    """How much work may be done: orders that are tried, choices of all searches, and seconds, if that matters."""
 
-    orders: int = 2_000
-    choices: int = 200_000
+    orders: int = 1_000
+    choices: int = 100_000
     seconds: float | None = None
 
 
@@ -105,8 +106,9 @@ def _improve(united: United, best: Best, bound: int, effort: Effort, clock: Cloc
         best.offer(united.unfold(fit.place(order(problem.buffers), choose)))
         if best.height == bound:
             return bound
-    for choices, orders in ((effort.choices // 50, effort.orders), (effort.choices, 0)):
-        bound = _narrow(united, best, bound, choices, clock)
+    budget = Budget(effort.choices)
+    for share, orders in ((budget.left // SHARES, effort.orders), (None, 0)):
+        bound = _narrow(united, best, bound, budget, share, clock)
         if best.height <= bound or clock.is_over:
             break
         for offsets in shifted(fit, bound, orders, clock, seed):
@@ -114,18 +116,18 @@ def _improve(united: United, best: Best, bound: int, effort: Effort, clock: Cloc
     return bound
 
 
-def _narrow(united: United, best: Best, bound: int, choices: int, clock: Clock) -> int:
+def _narrow(united: United, best: Best, bound: int, budget: Budget, share: int | None, clock: Clock) -> int:
     """Decide about heights from `bound` up to the best; the lowest that is not refuted.
 
     Only what lies at the bound itself is a proof; above a height that was given up on, better placements are sought.
     """
     step = grain(united.problem)
     low = bound
-    while low < best.height and not clock.is_over:
+    while low < best.height and budget.left and not clock.is_over:
         capacity = low if low == bound else (low + best.height - step) // 2 // step * step
         capacity = max(low, min(capacity, best.height - step))
         try:
-            offsets = fits(united.problem, capacity, choices)
+            offsets = fits(united.problem, capacity, budget, share)
         except Exhausted:
             low = capacity + step
             continue
@@ -143,8 +145,8 @@ def grain(problem: Problem) -> int:
     return gcd(*(each.nbytes for each in problem.buffers), *(each.least for each in problem.overlaps))
 
 
-def fits(problem: Problem, capacity: int, choices: int) -> Offsets | None:
-    """Offsets with which the problem fits `capacity` bytes, if it does; raises Exhausted after so many choices."""
+def fits(problem: Problem, capacity: int, budget: Budget, share: int | None = None) -> Offsets | None:
+    """Offsets with which the problem fits `capacity` bytes, if it does; raises Exhausted as `decide` does."""
     hard, easy = peel(problem.buffers, capacity, grain(problem))
     places = {index: place for place, index in enumerate(hard)}
     kept = tuple(
@@ -152,7 +154,7 @@ def fits(problem: Problem, capacity: int, choices: int) -> Offsets | None:
         for each in problem.overlaps
         if each.above in places and each.below in places
     )
-    found = decide(Problem(tuple(problem.buffers[index] for index in hard), kept), capacity, choices)
+    found = decide(Problem(tuple(problem.buffers[index] for index in hard), kept), capacity, budget, share)
     if found is None:
         return None
     fixed = list(problem.buffers)

@@ -60,10 +60,11 @@ def overlaps(buffers: Sequence[PlannedBuffer], rules: Rules) -> tuple[Overlap, .
 
 def unsafe(graph: Graph, buffers: Sequence[PlannedBuffer], build: Build) -> list[tuple[int, int]]:
     """Pairs of buffers that share bytes while both are needed, and for which that build has no rule that allows it."""
-    return [pair for pair in _sharing(buffers) if not _is_allowed(graph, buffers, pair, build)]
+    return [pair for pair in sharing(buffers) if not _is_allowed(graph, buffers, pair, build)]
 
 
-def _sharing(buffers: Sequence[PlannedBuffer]) -> Iterator[tuple[int, int]]:
+def sharing(buffers: Sequence[PlannedBuffer]) -> Iterator[tuple[int, int]]:
+    """Pairs of buffers that share bytes at a step at which both live."""
     around = neighbours([each.buffer for each in buffers])
     for one, others in enumerate(around):
         start, end = buffers[one].offset, buffers[one].offset + buffers[one].buffer.nbytes

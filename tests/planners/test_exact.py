@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refinfer.planners.exact import Exhausted, decide
+from refinfer.planners.exact import Budget, Exhausted, decide
 from refinfer.planners.problem import Buffer, Problem, clashes, height, lower_bound
 from tests.planners.problems import problems
 
@@ -24,7 +24,7 @@ def fits(problem: Problem, capacity: int) -> bool:
 @settings(max_examples=150)
 @given(few, st.integers(0, 9))
 def test_it_decides_as_a_look_at_all_placements_does(problem: Problem, sixteens: int) -> None:
-    offsets = decide(problem, 16 * sixteens, 10_000)
+    offsets = decide(problem, 16 * sixteens, Budget(10_000))
     assert (offsets is not None) == fits(problem, 16 * sixteens)
     if offsets is not None:
         assert clashes(problem.buffers, offsets, problem.overlaps) == []
@@ -33,7 +33,7 @@ def test_it_decides_as_a_look_at_all_placements_does(problem: Problem, sixteens:
 
 @given(few)
 def test_nothing_fits_below_the_lower_bound(problem: Problem) -> None:
-    assert decide(problem, lower_bound(problem.buffers, problem.overlaps) - 16, 10_000) is None
+    assert decide(problem, lower_bound(problem.buffers, problem.overlaps) - 16, Budget(10_000)) is None
 
 
 def test_a_search_that_takes_too_many_choices_is_given_up() -> None:
@@ -41,4 +41,4 @@ def test_a_search_that_takes_too_many_choices_is_given_up() -> None:
         Buffer(16 * size, start, start + 2) for size, start in zip((3, 2, 4, 1, 3, 2), range(6), strict=True)
     )
     with pytest.raises(Exhausted):
-        decide(Problem(buffers), lower_bound(buffers), 2)
+        decide(Problem(buffers), lower_bound(buffers), Budget(2))

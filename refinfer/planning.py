@@ -1,0 +1,405 @@
+"""A smaller arena for a model, written into its file: `OfflineMemoryAllocation`, which TFLM obeys.
+
+Three things can be had without touching what is computed: buffers placed better than TFLM's greedy planner does,
+operators in another order, and outputs written over the inputs that die there. Plans are made with more and more of
+them, and each is judged by simulating the file that holds it, scratch buffers and all, on every target that it is for:
+what counts is the smallest arena that works. None is taken that is worse than greedy's on any of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from struct import pack
+from typing import Any, NamedTuple
+
+from refinfer.kernels.layout import round_up
+from refinfer.planners.order import Task, Things, best_order, peak_of
+from refinfer.planners.problem import ALIGNMENT, Offsets, Problem
+from refinfer.planners.solve import Effort, Solution, solve
+from refinfer.rewrite import names_operators, with_metadata, with_order, without_metadata
+from refinfer.schema.enums import BuiltinOperator, TensorType
+from refinfer.schema.file import Source, read_model
+from refinfer.schema.graph import Graph, Node, Tensor
+from refinfer.schema.resolve import resolve
+from refinfer.schema.tables import Model
+from refinfer.simulator import Refused, simulate
+from refinfer.simulator.head import OFFLINE_PLAN, ONLINE, PlannedBuffer
+from refinfer.simulator.lifetimes import UNUSED
+from refinfer.simulator.overlap import Rules, common_rules, overlaps, sharing, unsafe
+from refinfer.simulator.report import SCHEMA, Arena, Report, model_to_dict
+from refinfer.simulator.targets import TARGETS, Target, find_target
+
+RECORD = "refinfer.plan"
+"""The metadata that says for which targets a plan holds: JSON."""
+RECORD_VERSION = 1
+
+PORTABLE = (
+    "cortex-m4",
+    "cortex-m4+cmsis-nn",
+    "cortex-m33-nodsp+cmsis-nn",
+    "cortex-m55+cmsis-nn",
+    "esp32+esp-nn",
+    "x86-64-wheel",
+)
+"""Each kernel library whose order of accesses is known, in each form that it has."""
+
+EFFORT = Effort(orders=200, choices=20_000)
+
+PLACED, REORDERED, OVERLAID = "buffers placed anew", "operators reordered", "outputs laid over inputs"
+
+STATEFUL = frozenset(
+    {
+        BuiltinOperator.CUSTOM,
+        BuiltinOperator.DELEGATE,
+        BuiltinOperator.CALL,
+        BuiltinOperator.CALL_ONCE,
+        BuiltinOperator.IF,
+        BuiltinOperator.WHILE,
+        BuiltinOperator.VAR_HANDLE,
+        BuiltinOperator.READ_VARIABLE,
+        BuiltinOperator.ASSIGN_VARIABLE,
+        BuiltinOperator.HASHTABLE,
+        BuiltinOperator.HASHTABLE_FIND,
+        BuiltinOperator.HASHTABLE_IMPORT,
+        BuiltinOperator.HASHTABLE_SIZE,
+        BuiltinOperator.MULTINOMIAL,
+        BuiltinOperator.RANDOM_STANDARD_NORMAL,
+        BuiltinOperator.RANDOM_UNIFORM,
+        BuiltinOperator.STABLEHLO_RNG_BIT_GENERATOR,
+    }
+)
+"""Operators that remember, or run others: all others stay on the side of them on which they are."""
+
+
+HANDLES = frozenset({TensorType.RESOURCE, TensorType.VARIANT})
+
+
+class Gain(NamedTuple):
+    """The smallest arena and the head, on the first target, with a lever added to those in the lines before."""
+
+    lever: str
+    minimum: int
+    head: int
+
+
+class Draft(NamedTuple):
+    """A plan to be judged, in its model, and what no head on the first target can undercut with its levers."""
+
+    stage: int
+    order: tuple[int, ...]
+    model: Model
+    lower_bound: int
+
+
+class Judged(NamedTuple):
+    """A draft, and what simulating it gave for each target."""
+
+    draft: Draft
+    reports: tuple[Report, ...]
+
+    @property
+    def cost(self) -> tuple[int, int, int]:
+        """The arenas of all targets together count most; then the fewer levers, and the lower heads, the better."""
+        arenas = [report.arena for report in self.reports]
+        return sum(each.minimum for each in arenas), self.draft.stage, sum(each.head for each in arenas)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model with a plan in it, or the finding that there is nothing to be gained.
+
+    `model` are its tables, None if nothing was gained. `before` and `after` are the arenas by target: as the file is,
+    and with the plan. `order` tells the operators of the main subgraph by their old indices. Of the head on the first
+    target, `lower_bound` is what no placement can undercut with the levers that were used, `without_overlap` that of
+    the model as it was. `overlapping` are the pairs of tensors that share bytes, input and output of an operator.
+    """
+
+    graph: Graph
+    model: Model | None
+    before: Mapping[str, Arena]
+    after: Mapping[str, Arena]
+    gains: tuple[Gain, ...]
+    order: tuple[int, ...]
+    overlapping: tuple[tuple[int, int], ...]
+    lower_bound: int
+    without_overlap: int
+    holds_for: tuple[str, ...]
+
+    @property
+    def proven(self) -> bool:
+        """Whether no placement is lower, on the first target, with the levers that were used."""
+        return next(iter(self.after.values())).head <= self.lower_bound
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready dicts and lists; the fields are documented in docs/json.md."""
+        return {
+            "schema": SCHEMA,
+            "model": model_to_dict(self.graph),
+            "gained": self.model is not None,
+            "targets": [
+                {"name": name, "before": arena._asdict(), "after": self.after[name]._asdict()}
+                for name, arena in self.before.items()
+            ],
+            "levers": [gain._asdict() for gain in self.gains],
+            "lower_bound": self.lower_bound,
+            "without_overlap": self.without_overlap,
+            "proven": self.proven,
+            "order": list(self.order),
+            "overlapping": [list(pair) for pair in self.overlapping],
+            "holds_for": list(self.holds_for),
+        }
+
+    @property
+    def is_reordered(self) -> bool:
+        """Whether operators come in another order."""
+        return list(self.order) != sorted(self.order)
+
+
+def plan(
+    model: Source | Graph,
+    targets: Sequence[str | Target] = PORTABLE,
+    *,
+    reorder: bool = True,
+    overlap: bool = True,
+    effort: Effort = EFFORT,
+) -> Plan:
+    """The smallest arena that is found for `model`, for all `targets` at once. Those that do not run it are left out.
+
+    Raises Refused if none of them runs it.
+    """
+    graph = model if isinstance(model, Graph) else read_model(model)
+    return Planning(graph, [_target(each) for each in targets], effort).plan(reorder, overlap)
+
+
+def _target(target: str | Target) -> Target:
+    return target if isinstance(target, Target) else find_target(target)
+
+
+class Planning:
+    """One model and the targets that run it, as they are without a plan."""
+
+    def __init__(self, graph: Graph, targets: Sequence[Target], effort: Effort) -> None:
+        self.graph, self.effort = graph, effort
+        self.model = without_metadata(without_metadata(graph.model, OFFLINE_PLAN), RECORD)
+        self.plain = self._resolved(self.model)
+        self.reports = tuple(_reports(self.plain, targets))
+        self.targets = tuple(report.target for report in self.reports)
+        self.before = self.reports if self.model is graph.model else tuple(self._as_given())
+        self.rules: Rules = {}
+
+    def _as_given(self) -> Iterator[Report]:
+        """What the model takes with the plan that it has already; without, where that is not safe."""
+        for target, plain in zip(self.targets, self.reports, strict=True):
+            try:
+                report = simulate(self.graph, target)
+            except Refused:
+                report = plain
+            yield plain if report.refusal or unsafe(self.graph, report.buffers, target.build) else report
+
+    def plan(self, reorder: bool, overlap: bool) -> Plan:
+        """Pull the levers one after the other."""
+        best: Judged | None = None
+        gains = [self._gain("greedy", self.reports)]
+        if overlap:
+            self.rules = common_rules(self.plain, [target.build for target in self.targets])
+        as_it_is = tuple(range(len(self.plain.subgraphs[0].nodes)))
+        stages = [(PLACED, [as_it_is], False)]
+        if reorder:
+            stages.append((REORDERED, list(self._orders(False)), False))
+        if overlap:
+            stages.append((OVERLAID, [as_it_is, *(self._orders(True) if reorder else ())], True))
+        for stage, (lever, orders, overlaid) in enumerate(stages):
+            drafts = [draft for order in orders for draft in self._drafts(stage, order, overlaid)]
+            judged = [each for draft in drafts if (each := self._judge(draft)) is not None]
+            best = min([*judged, *([best] if best else [])], key=lambda each: each.cost, default=None)
+            gains.append(self._gain(lever, best.reports if best else self.reports))
+        return self._chosen(best, tuple(gains), as_it_is)
+
+    def _gain(self, lever: str, reports: Sequence[Report]) -> Gain:
+        arena = reports[0].arena
+        return Gain(lever, arena.minimum, arena.head)
+
+    def _resolved(self, model: Model) -> Graph:
+        graph = resolve(model, self.graph.file)
+        return replace(graph, name=self.graph.name, file=self.graph.file)
+
+    def _orders(self, overlaid: bool) -> Iterator[tuple[int, ...]]:
+        """A better order of the operators, if there is one."""
+        report = self.reports[0]
+        if names_operators(self.plain.metadata):
+            return
+        tasks, things = tasks_of(self.plain, report.buffers, self.rules if overlaid else {})
+        found = best_order(tasks, things, peak_of(tasks, things, range(len(tasks))))
+        if found is not None:
+            yield found.order
+
+    def _drafts(self, stage: int, order: tuple[int, ...], overlaid: bool) -> Iterator[Draft]:
+        """Plans with the scratch buffers of each of the targets in mind, and of none."""
+        model = self.model if list(order) == sorted(order) else with_order(self.model, 0, order)
+        graph = self.plain if model is self.model else self._resolved(model)
+        reports = self.reports if model is self.model else tuple(_reports(graph, self.targets))
+        solved: dict[Problem, Solution] = {}
+        for report in reports:
+            tensors = tuple(each for each in report.buffers if each.tensor is not None)
+            for buffers in (report.buffers, tensors):
+                allowed = overlaps(buffers, self.rules) if overlaid else ()
+                problem = Problem(tuple(each.buffer for each in buffers), allowed)
+                if problem not in solved:
+                    solved[problem] = solve(problem, self.effort)
+                    data = offline_plan(graph, buffers, solved[problem].offsets)
+                    bound = next(iter(solved.values())).lower_bound  # the first target's
+                    yield Draft(stage, order, with_metadata(model, OFFLINE_PLAN, data), bound)
+
+    def _judge(self, draft: Draft) -> Judged | None:
+        """What becomes of it on every target; None if it is worse than what is there on one, or not safe."""
+        graph = self._resolved(draft.model)
+        reports = []
+        for target, plain, before in zip(self.targets, self.reports, self.before, strict=True):
+            report = simulate(graph, target)
+            most = min(plain.arena.minimum, before.arena.minimum)
+            if report.arena.minimum > most or unsafe(graph, report.buffers, target.build):
+                return None
+            reports.append(report)
+        return Judged(draft, tuple(reports))
+
+    def _chosen(self, best: Judged | None, gains: tuple[Gain, ...], as_it_is: tuple[int, ...]) -> Plan:
+        before = {report.target.name: report.arena for report in self.before}
+        bound = self.reports[0].lower_bound
+        if best is None or best.cost[0] >= sum(arena.minimum for arena in before.values()):
+            return Plan(self.graph, None, before, before, gains, as_it_is, (), bound, bound, ())
+        draft, reports = best
+        holds_for = tuple(holds(self._resolved(draft.model)))
+        record = {"version": RECORD_VERSION, "holds_for": holds_for}
+        return Plan(
+            graph=self.graph,
+            model=with_metadata(draft.model, RECORD, json.dumps(record, separators=(",", ":")).encode()),
+            before=before,
+            after={report.target.name: report.arena for report in reports},
+            gains=gains,
+            order=draft.order,
+            overlapping=overlapping(reports[0]),
+            lower_bound=draft.lower_bound,
+            without_overlap=bound,
+            holds_for=holds_for,
+        )
+
+
+def _reports(graph: Graph, targets: Iterable[Target]) -> Iterator[Report]:
+    """Of each target that runs the model; raises what the first says of it if none does."""
+    refusals: list[Refused] = []
+    ran = False
+    for target in targets:
+        try:
+            report = simulate(graph, target)
+        except Refused as refused:
+            refusals.append(refused)
+            continue
+        if report.refusal is None:
+            ran = True
+            yield report
+        else:
+            refusals.append(report.refusal)
+    if not ran and refusals:
+        raise refusals[0]
+
+
+def offline_plan(graph: Graph, buffers: Sequence[PlannedBuffer], offsets: Offsets) -> bytes:
+    """The metadata that puts tensors at these offsets: int32, a version, a number of subgraphs, a count, the offsets.
+
+    What is never used stays with TFLM's own planner, as scratch buffers do. So does, in the main subgraph, what has
+    the index of a variable of another one: TFLM would take its place for that of the variable, and give it no memory.
+    """
+    planned = {
+        (each.tensor.subgraph, each.tensor.index): offset
+        for each, offset in zip(buffers, offsets, strict=True)
+        if each.tensor is not None and each.buffer[1:3] != UNUSED
+    }
+    taken = {tensor.index for tensor in graph.tensors if tensor.is_variable and tensor.subgraph > 0}
+    places = [
+        planned.get((tensor.subgraph, tensor.index), ONLINE)
+        if tensor.subgraph > 0 or tensor.index not in taken
+        else ONLINE
+        for tensor in graph.tensors
+    ]
+    return pack(f"<{3 + len(places)}i", 1, len(graph.subgraphs), len(places), *places)
+
+
+def tasks_of(graph: Graph, buffers: Sequence[PlannedBuffer], rules: Rules) -> tuple[list[Task], Things]:
+    """The operators of the main subgraph as tasks, its planned tensors as things."""
+    main = graph.subgraphs[0]
+    places: dict[Tensor | None, int] = {
+        each.tensor: place
+        for place, each in enumerate(buffers)
+        if each.tensor is not None and each.tensor.subgraph == 0
+    }
+    extra: dict[Node, int] = {}
+    for each in buffers:
+        if each.node is not None:
+            extra[each.node] = extra.get(each.node, 0) + each.buffer.nbytes
+    tasks = []
+    since: list[int] = []  # the last operator that nothing may pass, and all after it
+    for node in main.nodes:
+        fixed = is_stateful(node)
+        tasks.append(
+            Task(
+                needs=tuple(places[x] for x in dict.fromkeys(node.inputs) if x in places),
+                makes=tuple(places[y] for y in node.outputs if y in places),
+                after=tuple(since if fixed else since[:1]),
+                extra=extra.get(node, 0),
+                shared=tuple(_shared(node, places, buffers, rules)),
+            )
+        )
+        since = [node.index] if fixed else [*since, node.index]
+    things = Things(
+        tuple(each.buffer.nbytes if each.tensor in places else 0 for each in buffers),
+        frozenset(places[x] for x in main.inputs if x in places),
+        frozenset(places[y] for y in main.outputs if y in places),
+    )
+    return tasks, things
+
+
+def _shared(
+    node: Node, places: Mapping[Tensor | None, int], buffers: Sequence[PlannedBuffer], rules: Rules
+) -> Iterator[tuple[int, int]]:
+    """The inputs that the output may be laid over, and for how many bytes at most."""
+    if len(node.outputs) != 1 or node.outputs[0] not in places:
+        return
+    y = node.outputs[0]
+    for x in dict.fromkeys(node.inputs):
+        rule = None if x is None else rules.get((x.index, y.index))
+        if rule is not None and x in places:
+            most = buffers[places[y]].buffer.nbytes - round_up(max(rule.distance, 0), ALIGNMENT)
+            yield places[x], max(0, min(most, buffers[places[x]].buffer.nbytes))
+
+
+def is_stateful(node: Node) -> bool:
+    """Whether the operator may be one to which the order of others matters."""
+    tensors = (*node.inputs, *node.outputs, *node.intermediates)
+    return (
+        node.custom_code is not None
+        or node.op in STATEFUL
+        or any(each is not None and (each.is_variable or each.type in HANDLES) for each in tensors)
+    )
+
+
+def overlapping(report: Report) -> tuple[tuple[int, int], ...]:
+    """The tensors that share bytes while both are needed, by their indices: input and output of an operator."""
+    found = []
+    for pair in sharing(report.buffers):
+        x, y = sorted((report.buffers[each] for each in pair), key=lambda each: each.buffer.first)
+        if x.tensor is not None and y.tensor is not None:
+            found.append((x.tensor.index, y.tensor.index))
+    return tuple(found)
+
+
+def holds(graph: Graph) -> Iterator[str]:
+    """The known targets on which a model with a plan in it computes what it should."""
+    for name, target in TARGETS.items():
+        try:
+            report = simulate(graph, target)
+        except Refused:
+            continue
+        if report.refusal is None and not unsafe(graph, report.buffers, target.build):
+            yield name

@@ -1,0 +1,236 @@
+"""Plans: smaller arenas, as TFLM takes them, with the outputs of the original."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from struct import unpack
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import refinfer
+from refinfer.kernels.compute import dtype_of
+from refinfer.planning import PORTABLE, RECORD, Plan, holds, plan
+from refinfer.rewrite import changed, with_metadata
+from refinfer.schema import Graph, parse, read_model
+from refinfer.schema.enums import BuiltinOperator, TensorType
+from refinfer.schema.graph import Tensor
+from refinfer.schema.options import ConcatenationOptions, ReducerOptions
+from refinfer.schema.writer import write
+from refinfer.simulator.head import OFFLINE_PLAN
+from refinfer.simulator.overlap import unsafe
+from refinfer.simulator.targets import TARGETS
+from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, referee
+from tests import corpus
+from tests.comparisons import WHEEL, smallest_arena
+from tests.corpus import CorpusModel
+from tests.referees.tflm import INSTALLED, Tflm
+from tests.referees.tflm_worker import draw
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+needs_tflm = pytest.mark.skipif(not INSTALLED, reason="there is no tflite-micro wheel for this platform")
+
+RELU, ADD, CONCATENATION, MINIMUM = (
+    BuiltinOperator.RELU,
+    BuiltinOperator.ADD,
+    BuiltinOperator.CONCATENATION,
+    BuiltinOperator.MINIMUM,
+)
+
+
+@pytest.fixture(scope="module")
+def tflm() -> Iterator[Tflm]:
+    with Tflm() as referee:
+        yield referee
+
+
+def floats(*shape: int) -> TensorSpec:
+    return TensorSpec(TensorType.FLOAT32, shape)
+
+
+def chain(length: int, *extra_outputs: int) -> bytes:
+    """RELU after RELU; `extra_outputs` are outputs too."""
+    tensors = [floats(1, 64) for _ in range(length + 1)]
+    nodes = [NodeSpec(RELU, [x], [y]) for x, y in pairwise(tensors)]
+    return build(SubgraphSpec(nodes, tensors[:1], [tensors[-1], *(tensors[each] for each in extra_outputs)]))
+
+
+def planned(made: Plan) -> Graph:
+    assert made.model is not None
+    return read_model(write(made.model))
+
+
+def offsets(graph: Graph) -> tuple[int, ...]:
+    return unpack(f"<{len(graph.metadata[OFFLINE_PLAN]) // 4}i", graph.metadata[OFFLINE_PLAN])
+
+
+def test_a_chain_is_computed_in_place() -> None:
+    made = plan(chain(3), ["cortex-m4"])
+    assert made.after["cortex-m4"].head == made.lower_bound == 256
+    assert made.before["cortex-m4"].head == made.without_overlap == 512
+    assert made.overlapping == ((0, 1), (1, 2), (2, 3))
+    assert made.proven
+
+
+def test_a_plan_has_an_offset_for_each_tensor_of_all_subgraphs() -> None:
+    assert offsets(planned(plan(chain(3), ["cortex-m4"]))) == (1, 1, 4, 0, 0, 0, 0)
+
+
+def test_nothing_else_changes_in_the_file() -> None:
+    data = chain(3)
+    made = plan(data)
+    assert made.model is not None
+    original = parse(data)
+    assert changed(made.model, buffers=original.buffers, metadata=original.metadata) == original
+
+
+def test_without_overlap_nothing_lies_over_anything() -> None:
+    made = plan(chain(3), overlap=False)
+    assert made.model is None
+    assert made.overlapping == ()
+
+
+def test_an_input_that_is_needed_later_is_not_overwritten() -> None:
+    x, y, z = floats(1, 64), floats(1, 64), floats(1, 64)
+    made = plan(build(SubgraphSpec([NodeSpec(RELU, [x], [y]), NodeSpec(ADD, [x, y], [z])], [x], [z])))
+    assert (0, 1) not in made.overlapping
+
+
+def test_an_output_of_the_model_is_not_overwritten() -> None:
+    made = plan(chain(4, 2))
+    assert {x for x, _ in made.overlapping} == {0, 1, 3}
+
+
+def branches(barrier: bool) -> bytes:
+    """Two branches that each make something large, then something small of it; what is large is made first.
+
+    The barrier is a custom operator that has nothing to do with them.
+    """
+    x, y = floats(1, 16), floats(1, 32)
+    large, small = [floats(32, 16), floats(32, 16)], [floats(1, 16), floats(1, 16)]
+    shape = TensorSpec(TensorType.INT32, (2,), data=np.array([32, 16], np.int32))
+    axis = TensorSpec(TensorType.INT32, (1,), data=np.array([0], np.int32))
+    spread = [NodeSpec(BuiltinOperator.BROADCAST_TO, [x, shape], [each]) for each in large]
+    reduced = [
+        NodeSpec(BuiltinOperator.SUM, [one, axis], [other], ReducerOptions(keep_dims=True))
+        for one, other in zip(large, small, strict=True)
+    ]
+    joined = NodeSpec(CONCATENATION, small, [y], ConcatenationOptions(axis=1))
+    if not barrier:
+        return build(SubgraphSpec([*spread, *reduced, joined], [x], [y]))
+    samples, late = TensorSpec(TensorType.INT16, (1, 8)), TensorSpec(TensorType.INT16, (1, 8))
+    delay = NodeSpec("SignalDelay", [samples], [late], custom_options=DELAY)
+    return build(SubgraphSpec([*spread, delay, *reduced, joined], [x, samples], [y, late]))
+
+
+DELAY = b"delay_length\x00\x01\x0e\x01\x01\x01\x05\x04\x02\x24\x01"
+"""A flexbuffer: {"delay_length": 5}."""
+
+
+def test_branches_are_run_one_after_the_other() -> None:
+    made = plan(branches(barrier=False), ["cortex-m4"])
+    assert made.is_reordered
+    assert [node.op for node in planned(made).nodes].index(BuiltinOperator.SUM) == 1
+    assert made.after["cortex-m4"].head < made.before["cortex-m4"].head - 1900
+
+
+def test_operators_keep_their_order_if_told() -> None:
+    assert not plan(branches(barrier=False), ["cortex-m4"], reorder=False).is_reordered
+
+
+def test_metadata_that_names_operators_by_their_place_keeps_them_there() -> None:
+    named = write(with_metadata(parse(branches(barrier=False)), "model_control_dependencies", bytes(4)))
+    assert not plan(named, ["cortex-m4"]).is_reordered
+
+
+def test_nothing_passes_an_operator_that_remembers() -> None:
+    assert not plan(branches(barrier=True), ["cortex-m4"]).is_reordered
+
+
+def test_the_file_says_for_which_targets_the_plan_holds() -> None:
+    made = plan(chain(3))
+    record = json.loads(bytes(planned(made).metadata[RECORD]))
+    assert record == {"version": 1, "holds_for": list(made.holds_for)}
+    assert set(PORTABLE) <= set(made.holds_for)
+    assert "nano33ble-arduino" not in made.holds_for  # nobody has read the kernels of that age
+
+
+def test_a_plan_is_found_unsafe_for_kernels_that_nobody_has_read() -> None:
+    graph = planned(plan(chain(3)))
+    for name in ("cortex-m4", "nano33ble-arduino"):
+        report = refinfer.simulate(graph, name)
+        assert bool(unsafe(graph, report.buffers, TARGETS[name].build)) == (name not in set(holds(graph)))
+
+
+def test_a_plan_that_the_file_has_is_replaced_by_a_better_one() -> None:
+    poor = write(
+        with_metadata(parse(chain(3)), OFFLINE_PLAN, np.array([1, 1, 4, 0, 256, 512, 768], np.int32).tobytes())
+    )
+    made = plan(poor, ["cortex-m4"])
+    assert made.before["cortex-m4"].head == 1024
+    assert made.after["cortex-m4"].head == 256
+    assert list(planned(made).metadata).count(OFFLINE_PLAN) == 1
+
+
+def test_a_plan_is_not_planned_again() -> None:
+    assert plan(planned(plan(chain(3)))).model is None
+
+
+def test_variables_of_other_subgraphs_keep_their_memory() -> None:
+    """TFLM looks them up in the plan by an index that is that of a tensor of the main subgraph."""
+    first, second, both = floats(1, 4), floats(1, 4), floats(1, 4)
+    tensors = [floats(1, 1024) for _ in range(4)]
+    nodes = [NodeSpec(MINIMUM, [first, second], [both]), *(NodeSpec(RELU, [x], [y]) for x, y in pairwise(tensors))]
+    main = SubgraphSpec(nodes, [first, second, tensors[0]], [both, tensors[-1]])
+    other, made_there = floats(1, 4), floats(1, 4)
+    variable = TensorSpec(TensorType.FLOAT32, (1, 4), is_variable=True)
+    branch = SubgraphSpec([NodeSpec(MINIMUM, [other, variable], [made_there])], [other], [made_there])
+    graph = planned(plan(build(main, branch), ["cortex-m4"]))
+    (index,) = (tensor.index for tensor in graph.tensors if tensor.is_variable)
+    assert offsets(graph)[3 + index] == -1  # the place of `second` in the plan
+    account = refinfer.simulate(graph, "cortex-m4").allocations
+    kept = [each.what for each in account if each.category == "TfLiteTensor variable buffer data"]
+    assert kept == [graph.subgraphs[1].tensors[index].name]
+
+
+def runs_of(graph: Graph, int_mode: str, count: int) -> list[list[Array]]:
+    """Random inputs, then all minima and all maxima."""
+    inputs = graph.subgraphs[0].inputs
+    generators = [np.random.Generator(np.random.PCG64(1000 + seed)) for seed in range(count)]
+    random = [[draw(each, dtype_of(x.type), x.shape, int_mode) for x in inputs] for each in generators]
+    return [*random, *([np.full(x.shape, extreme(x, int_mode, pick)) for x in inputs] for pick in (min, max))]
+
+
+def extreme(x: Tensor, int_mode: str, pick: Callable[[Sequence[float]], float]) -> Array:
+    dtype = np.dtype(dtype_of(x.type))
+    if dtype.kind not in "iu":
+        return np.array(pick((-1, 1)) if dtype.kind == "f" else pick((0, 1)), dtype)
+    info = np.iinfo(dtype)
+    return np.array(pick((info.min, info.max)) if int_mode == "full" else pick((0, 1)), dtype)
+
+
+@needs_tflm
+@pytest.mark.parametrize("targets", [("x86-64-wheel",), PORTABLE], ids=["for the wheel", "portable"])
+@pytest.mark.parametrize("model", corpus.models(having="runs"))
+def test_tflm_takes_the_plan_and_computes_what_it_did(model: CorpusModel, targets: tuple[str, ...], tflm: Tflm) -> None:
+    made = plan(model.path, targets)
+    if made.model is None:
+        assert made.after == made.before
+        return
+    data = write(made.model)
+    graph = read_model(data)
+    arena = refinfer.simulate(graph, WHEEL).arena
+    loaded = tflm.load(data).allocations
+    assert loaded is not None
+    assert (loaded.total, loaded.head) == (arena.used, arena.head)
+    measured = tflm.minimum(data, int_mode=model.int_mode).nbytes
+    assert smallest_arena(arena, measured)[0] == measured < refinfer.simulate(model.path, WHEEL).arena.minimum
+    runs = runs_of(graph, model.int_mode, count=3)
+    before, after = (referee("tflm").run(each, *runs) for each in (model.data, data))
+    assert after.finished
+    assert [y.tobytes() for run in after.outputs for y in run] == [y.tobytes() for run in before.outputs for y in run]

@@ -105,7 +105,8 @@ class Machine:
             known = self.shapes(index, shapes)
             computes = [None if node.custom_code in self._custom else self._compute(node) for node in subgraph.nodes]
             evaluates = [step.evaluate for step in self._programs[index]]
-            planned = Planned(tuple(shapes), make_plan(subgraph, computes, evaluates, self._host, known))
+            states = self._variables[index]
+            planned = Planned(tuple(shapes), make_plan(subgraph, computes, evaluates, self._host, known, states))
             self._planned[index] = planned
         return planned.plan
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,11 +48,15 @@ class Variable(NamedTuple):
 
 @dataclass
 class Draft:
-    """`shapes` are those of the subgraph's tensors (None: unknown), `step` is the node that is planned now."""
+    """`shapes` are those of the subgraph's tensors (None: unknown), `step` is the node that is planned now.
+
+    `states` are the arrays of variable tensors, by index.
+    """
 
     subgraph: Subgraph
     shapes: Sequence[Shape | None]
     host: Host
+    states: Mapping[int, Array]
     step: int = 0
     segment: int = 0  # the first node of those that follow each other in rows
     rows: list[Record] = field(default_factory=list)
@@ -65,13 +69,16 @@ class Draft:
     evaluate: Evaluate = tuple  # the numpy arithmetic of the node that is planned now
 
     def __post_init__(self) -> None:
-        """See which nodes use each tensor; the user of an output comes after the last node."""
+        """See which nodes use each tensor; of inputs and outputs there is a user after the last node.
+
+        So they stay where they are between runs.
+        """
         self.users: dict[int, set[int]] = {tensor.index: set() for tensor in self.subgraph.tensors}
         for node in self.subgraph.nodes:
             for x in node.inputs:
                 if x is not None:
                     self.users[x.index].add(node.index)
-        for tensor in self.subgraph.outputs:
+        for tensor in (*self.subgraph.inputs, *self.subgraph.outputs):
             self.users[tensor.index].add(len(self.subgraph.nodes))
 
     def shape(self, tensor: Tensor) -> Shape:
@@ -118,6 +125,14 @@ class Draft:
         require_compiled((found.type, found.shape) == (value.type, shape))
         self.touched.add(number)
         return found.buffer
+
+    def state(self, tensor: Tensor) -> int:
+        """Where the value of a variable tensor is, which every run finds as the last one left it."""
+        require_compiled(tensor.is_variable and tensor.index in self.states)
+        array = self.states[tensor.index]
+        assert array.flags.c_contiguous
+        self.constants.append(array)
+        return array.ctypes.data
 
     def _reserve(self, tensor: Tensor, first: int) -> Buffer:
         require_compiled(dtype_of(tensor.type).kind in "biuf")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,7 @@ from refinfer.kernels.compiled.tables import PLANNERS
 from refinfer.kernels.compiled.walker import run
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Refusal
-from refinfer.schema.enums import TensorType
+from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node, Subgraph, Tensor
 
 if TYPE_CHECKING:
@@ -44,19 +44,67 @@ class Segment(NamedTuple):
     ends: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+class Port(NamedTuple):
+    """A tensor that lies in the plan's memory."""
+
+    type: TensorType
+    shape: Shape
+    offset: int
+
+    def array(self, memory: Array) -> Array:
+        """Its value."""
+        return np.frombuffer(memory.data, dtype_of(self.type), prod(self.shape), self.offset).reshape(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """All rows of a plan as one call, with the subgraph's inputs and outputs where they are in memory."""
+
+    run: Callable[[], object]
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+    kept: tuple[Array, ...]  # what rows have addresses of
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """How a subgraph runs with inputs of these shapes: segments, and the indices of nodes that are left to numpy."""
+    """How a subgraph runs with inputs of these shapes: segments, and the indices of nodes that are left to numpy.
+
+    `places` says which numbers of the table are addresses in `memory`. `ports` are the inputs and outputs of a subgraph
+    that is one segment; then no node but CALL_ONCE is left to numpy.
+    """
 
     program: tuple[Segment | int, ...]
     table: Array
-    sums: int
+    places: Array
     memory: Array
     constants: tuple[Array, ...]
+    ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None
+    sums: Array = field(default_factory=lambda: aligned(SUMS_BYTES))
 
     def __call__(self, first: int, end: int) -> None:
         """Run rows first to end - 1."""
-        run(self.table, first, end, self.sums)
+        run(self.table, first, end, self.sums.ctypes.data)
+
+    def whole(self) -> Whole | None:
+        """The plan as one call, if it is one."""
+        if self.ports is None:
+            return None
+        return self._whole(self.table, self.memory, self.sums)
+
+    def twin(self) -> Whole | None:
+        """The same on memory of its own, for another thread; constants are shared."""
+        if self.ports is None:
+            return None
+        memory = aligned(self.memory.nbytes)
+        table = self.table + self.places * (memory.ctypes.data - self.memory.ctypes.data)
+        return self._whole(table, memory, aligned(SUMS_BYTES))
+
+    def _whole(self, table: Array, memory: Array, sums: Array) -> Whole:
+        assert self.ports is not None
+        inputs, outputs = (tuple(port.array(memory) for port in ports) for ports in self.ports)
+        call = partial(run, table, 0, len(table), sums.ctypes.data)
+        return Whole(call, inputs, outputs, (memory, sums, *self.constants))
 
 
 @dataclass
@@ -76,12 +124,14 @@ def make_plan(
     evaluates: Sequence[Evaluate],
     host: Host,
     shapes: Sequence[Shape | None],
+    states: Mapping[int, Array],
 ) -> Plan | None:
     """The plan of a subgraph; None if no node of it has a kernel.
 
-    `computes` has None for nodes that are not ours, `evaluates` what numpy computes for each node.
+    `computes` has None for nodes that are not ours, `evaluates` what numpy computes for each node; `states` are the
+    arrays of variable tensors, by index, which kernels update where they are.
     """
-    draft = Draft(subgraph, shapes, host)
+    draft = Draft(subgraph, shapes, host, states)
     parts: list[Part | int] = []
     part: Part | None = None
     for node, compute in zip(subgraph.nodes, computes, strict=True):
@@ -119,17 +169,22 @@ def complete(draft: Draft, parts: Sequence[Part | int]) -> Plan:
     """Give the memory its places, and the rows their addresses."""
     memory = aligned(place(draft.buffers))
     table = np.zeros((len(draft.rows), COLUMNS), np.int64)
-    for row, record in zip(table, draft.rows, strict=True):
+    places = np.zeros(table.shape, np.int64)
+    for row, is_place, record in zip(table, places, draft.rows, strict=True):
         fields = [memory.ctypes.data + each.offset if isinstance(each, Buffer) else each for each in record]
         row[: 1 + len(fields)] = OPCODES[type(record)], *fields
+        is_place[1 : 1 + len(fields)] = [isinstance(each, Buffer) for each in record]
 
-    def array(type: TensorType, shape: Shape, buffer: Buffer) -> Array:
-        return np.frombuffer(memory.data, dtype_of(type), prod(shape), buffer.offset).reshape(shape)
+    def port(tensor: Tensor, buffer: Buffer) -> Port:
+        return Port(tensor.type, draft.shape(tensor), buffer.offset)
 
     def view(tensor: Tensor, buffer: Buffer) -> tuple[int, Array]:
-        return tensor.index, array(tensor.type, draft.shape(tensor), buffer)
+        return tensor.index, port(tensor, buffer).array(memory)
 
-    variables = {number: array(each.type, each.shape, each.buffer) for number, each in draft.variables.items()}
+    variables = {
+        number: Port(each.type, each.shape, each.buffer.offset).array(memory)
+        for number, each in draft.variables.items()
+    }
 
     def segment(part: Part) -> Segment:
         made = tuple(view(y, draft.held[y.index]) for node in part.nodes for y in node.outputs)
@@ -146,5 +201,26 @@ def complete(draft: Draft, parts: Sequence[Part | int]) -> Plan:
         )
 
     program = tuple(segment(part) if isinstance(part, Part) else part for part in parts)
-    sums = draft.keep(aligned(SUMS_BYTES))
-    return Plan(program, table, sums, memory, tuple(draft.constants))
+    ports = None
+    if is_whole(draft, parts):
+        inputs, outputs = draft.subgraph.inputs, draft.subgraph.outputs
+        ports = tuple(port(x, draft.held[x.index]) for x in inputs), tuple(port(y, draft.held[y.index]) for y in outputs)
+    return Plan(program, table, places, memory, tuple(draft.constants), ports)
+
+
+def is_whole(draft: Draft, parts: Sequence[Part | int]) -> bool:
+    """Whether all is one segment, but for CALL_ONCE before it, with inputs and outputs each in a place of their own."""
+    *before, last = parts
+    if not isinstance(last, Part) or any(isinstance(each, Part) or not is_call_once(draft, each) for each in before):
+        return False
+    inputs, outputs = draft.subgraph.inputs, draft.subgraph.outputs
+    made = {y.index for node in last.nodes for y in node.outputs}
+    if {load.tensor for load in last.loads} != set(inputs) or not {y.index for y in outputs} <= made:
+        return False
+    held = [id(draft.held[each.index]) for each in (*inputs, *outputs)]
+    return len(set(held)) == len(held)
+
+
+def is_call_once(draft: Draft, node: int) -> bool:
+    """Whether the node only sets up variables."""
+    return draft.subgraph.nodes[node].op == BuiltinOperator.CALL_ONCE

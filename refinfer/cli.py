@@ -135,6 +135,8 @@ def memory(arguments: Namespace) -> int:
     target = find_target(arguments.target or DEFAULT_TARGET)
     if arguments.two_arenas:
         target = target.in_two_arenas()
+    if arguments.planner is not None:
+        target = target.with_planner(arguments.planner)
     if arguments.together:
         return memory_together(arguments, target, most)
     before = account_before(arguments, target)
@@ -775,6 +777,7 @@ COMMANDS = {
             ),
             _switch("--together", "all of them in one arena, loaded in this order"),
             _switch("--two-arenas", "what is persistent in an arena of its own"),
+            _option("--planner", metavar="NAME", help="place the head by another planner than TFLM's greedy one"),
             _option("--arena-in", metavar="REGIONS", help="where it fits: the id of a board, or sram=192K,dtcm=64K"),
             _option("--baseline", metavar="FILE", help="tell what grew since --json wrote this file"),
             _option("--fail-above", metavar="SIZE", help="exit with 1 if the arena is larger: 120K"),

@@ -27,6 +27,7 @@ from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, referee
 from tests import corpus
 from tests.comparisons import WHEEL, smallest_arena
 from tests.corpus import CorpusModel
+from tests.planners.chains import chain, floats, with_plan
 from tests.referees.tflm import INSTALLED, Tflm
 from tests.referees.tflm_worker import draw
 
@@ -47,17 +48,6 @@ RELU, ADD, CONCATENATION, MINIMUM = (
 def tflm() -> Iterator[Tflm]:
     with Tflm() as referee:
         yield referee
-
-
-def floats(*shape: int) -> TensorSpec:
-    return TensorSpec(TensorType.FLOAT32, shape)
-
-
-def chain(length: int, *extra_outputs: int) -> bytes:
-    """RELU after RELU; `extra_outputs` are outputs too."""
-    tensors = [floats(1, 64) for _ in range(length + 1)]
-    nodes = [NodeSpec(RELU, [x], [y]) for x, y in pairwise(tensors)]
-    return build(SubgraphSpec(nodes, tensors[:1], [tensors[-1], *(tensors[each] for each in extra_outputs)]))
 
 
 def planned(made: Plan) -> Graph:
@@ -168,9 +158,7 @@ def test_a_plan_is_found_unsafe_for_kernels_that_nobody_has_read() -> None:
 
 
 def test_a_plan_that_the_file_has_is_replaced_by_a_better_one() -> None:
-    poor = write(
-        with_metadata(parse(chain(3)), OFFLINE_PLAN, np.array([1, 1, 4, 0, 256, 512, 768], np.int32).tobytes())
-    )
+    poor = with_plan(chain(3), [0, 256, 512, 768])
     made = plan(poor, ["cortex-m4"])
     assert made.before["cortex-m4"].head == 1024
     assert made.after["cortex-m4"].head == 256

@@ -35,6 +35,7 @@ from refinfer.simulator import structs
 from refinfer.simulator.arena import Move, Section
 from refinfer.simulator.compression import compression_data, misread
 from refinfer.simulator.head import (
+    LINEAR,
     PlannedBuffer,
     ScratchRequest,
     Tensors,
@@ -102,8 +103,8 @@ def allocate_model(graph: Graph, target: Target) -> Allocated:
     prepared = prepare(graph, build)
     lifetimes = Lifetimes(graph)
     plan = offline_plan(graph)
-    buffers = planned_buffers(graph, prepared.tensors, prepared.scratch, lifetimes, plan)
-    finished = chain(finish(graph, build, prepared, plan, buffers), inputs_and_outputs(graph.subgraphs[0], build))
+    buffers = planned_buffers(graph, prepared.tensors, prepared.scratch, lifetimes, plan, target.planner)
+    finished = chain(finish(graph, target, prepared, plan, buffers), inputs_and_outputs(graph.subgraphs[0], build))
     unaware = misread(graph, build, prepared.decompressed)
     return Allocated((*started, *prepared.moves, *finished), buffers, lifetimes, unaware)
 
@@ -128,6 +129,8 @@ def no_kernel_message(node: Node) -> str:
 def construction(target: Target) -> Iterator[Move]:
     """The objects that the program makes before all models: the allocator, in one arena or two, and its planner."""
     for struct, source in ALLOCATORS[target.arenas, target.recording]:
+        if struct is structs.GREEDY_MEMORY_PLANNER and target.planner == LINEAR:
+            struct = structs.LINEAR_MEMORY_PLANNER
         yield _struct(struct, target.build, source)
 
 
@@ -282,9 +285,10 @@ def scratch_requests_in_head(requests: int, build: Build) -> Move:
 
 
 def finish(
-    graph: Graph, build: Build, prepared: Prepared, plan: Sequence[int] | None, buffers: Sequence[PlannedBuffer]
+    graph: Graph, target: Target, prepared: Prepared, plan: Sequence[int] | None, buffers: Sequence[PlannedBuffer]
 ) -> Iterator[Move]:
     """[micro_allocator.cc: FinishModelAllocation and CommitStaticMemoryPlan]"""
+    build = target.build
     requests = len(prepared.scratch)
     if requests:
         source = "micro_allocator.cc: AllocateScratchBufferHandles"
@@ -298,7 +302,7 @@ def finish(
         source = "micro_allocator.cc: AllocateVariables"
         move = Move(Section.TAIL, tensor.name, prepared.tensors.nbytes(tensor), ALIGNMENT, source, VARIABLES)
         yield move._replace(subgraph=tensor.subgraph, tensor=tensor.index)
-    each = build.sizeof(structs.PLANNER_WORK)
+    each = 0 if target.planner == LINEAR else build.sizeof(structs.PLANNER_WORK)
     yield Move(Section.PLAN, f"planning {len(buffers)} buffers at {each} bytes each", len(buffers) * each)
     yield Move(Section.RESET, "planning is over")
     top = height([each.buffer for each in buffers], [each.offset for each in buffers])

@@ -14,12 +14,14 @@ from refinfer.kernels.common import type_size
 from refinfer.kernels.kernel import Refusal
 from refinfer.kernels.layout import round_up
 from refinfer.planners.greedy import place_greedily
-from refinfer.planners.problem import ALIGNMENT, Buffer
+from refinfer.planners.problem import ALIGNMENT, Buffer, Problem
 from refinfer.schema.errors import GraphError
 from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.lifetimes import UNUSED, Lifetimes
 from refinfer.simulator.refused import Refused
+from refinfer.simulator.structs import MOST_LINEAR_BUFFERS
 
+GREEDY, LINEAR = "greedy", "linear"  # TFLM's own planners
 ONLINE = -1  # an offline plan's word for "place it as you like" [micro_memory_planner.h: kOnlinePlannedBuffer]
 OFFLINE_PLAN = "OfflineMemoryAllocation"
 """The name of the metadata in which a model brings its own plan."""
@@ -83,6 +85,7 @@ def planned_buffers(
     scratch: Sequence[ScratchRequest],
     lifetimes: Lifetimes,
     plan: Sequence[int] | None,
+    planner: str = GREEDY,
 ) -> tuple[PlannedBuffer, ...]:
     """What goes into the head, placed [micro_allocation_info.cc: InitializeAllocationInfo, then the planner]."""
     _check_intermediates(graph, tensors)
@@ -101,8 +104,23 @@ def planned_buffers(
                 node,
             )
         wanted.append((None, node, what, nbytes, _buffer_to_plan(nbytes, lifetimes.of(node), ONLINE)))
-    offsets = place_greedily([buffer for *_, buffer in wanted])
+    offsets = placed(planner, tuple(buffer for *_, buffer in wanted))
     return tuple(PlannedBuffer(*each, offset) for each, offset in zip(wanted, offsets, strict=True))
+
+
+def placed(planner: str, buffers: tuple[Buffer, ...]) -> Sequence[int]:
+    """The offsets that a planner gives; only TFLM's own two look at places that are fixed."""
+    if planner == GREEDY:
+        return place_greedily(buffers)
+    from refinfer.planners.registry import PLANNERS  # rarely asked for, and large
+
+    if planner != LINEAR:
+        buffers = tuple(buffer._replace(offset=None) for buffer in buffers)
+    elif any(buffer.offset is not None for buffer in buffers):
+        raise Refused("plan", "LinearMemoryPlanner takes no offline plan")
+    elif len(buffers) > MOST_LINEAR_BUFFERS:
+        raise Refused("plan", f"Too many buffers (max is {MOST_LINEAR_BUFFERS})")
+    return PLANNERS[planner](Problem(buffers))
 
 
 def needs_place(tensor: Tensor, nbytes: int, place: int, bound: Mapping[Place, object]) -> bool:

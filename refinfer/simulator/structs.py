@@ -116,6 +116,14 @@ NON_PERSISTENT_ARENA_BUFFER_ALLOCATOR = struct(
     temp_buffer_count=INT32,
     resizable_buffer_allocated=BOOL,
 )
+MOST_LINEAR_BUFFERS = 1024  # [linear_memory_planner.h: kMaxBufferCount]
+LINEAR_MEMORY_PLANNER = struct(
+    "LinearMemoryPlanner",
+    vtable=POINTER,
+    buffer_offsets=Repeated(SIZE_T, MOST_LINEAR_BUFFERS),
+    current_buffer_count=INT32,
+    next_free_offset=SIZE_T,
+)
 GREEDY_MEMORY_PLANNER = struct(
     "GreedyMemoryPlanner",
     vtable=POINTER,

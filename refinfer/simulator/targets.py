@@ -35,12 +35,13 @@ TFLM_COMMIT = "90b983c2b (2026-08-20)"
 class Target:
     """One build of TFLM: who compiled it, how, and with which allocator the program uses it.
 
-    `recording` programs use RecordingMicroAllocator and its larger objects. `resource_variables` is the number that
-    the program passes to MicroResourceVariables::Create; None stands for as many as the model has, and none at all
-    where it has none; with `variables_elsewhere` they have an arena of their own. With 2 `arenas` what is persistent
-    lies apart from what is not, which TFLM cannot do while it records. `structs` overrides sizes where this build's
-    sources differ from the declared members. `releases` are those of the kernel library, each by the macros that tell
-    it from the others; a target without a release in its name has the last.
+    `recording` programs use RecordingMicroAllocator and its larger objects. `resource_variables` is the number that the
+    program passes to MicroResourceVariables::Create; None stands for as many as the model has, and none at all where it
+    has none; with `variables_elsewhere` they have an arena of their own. With 2 `arenas` what is persistent lies apart
+    from what is not, which TFLM cannot do while it records. `planner` is one of PLANNERS: TFLM has "greedy", and
+    "linear" for programs that preserve all tensors; with any other it is computed what would be. `structs` overrides
+    sizes where this build's sources differ from the declared members. `releases` are those of the kernel library, each
+    by the macros that tell it from the others; a target without a release in its name has the last.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Target:
     resource_variables: int | None = None
     variables_elsewhere: bool = False
     arenas: int = 1
+    planner: str = "greedy"
     tflm: str = TFLM_COMMIT
     releases: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
@@ -81,6 +83,14 @@ class Target:
     def in_two_arenas(self) -> Target:
         """The same with what is persistent in an arena of its own."""
         return replace(self, arenas=2)
+
+    def with_planner(self, name: str) -> Target:
+        """The same with another planner of the head; raises UsageError for one that is not known."""
+        from refinfer.planners.registry import PLANNERS  # rarely asked for
+
+        if name not in PLANNERS:
+            raise UsageError(f"unknown planner {name!r}; the planners are {', '.join(PLANNERS)}")
+        return self if name == self.planner else replace(self, name=f"{self.name} (planner {name})", planner=name)
 
     def with_tflm(self, date: str) -> Target:
         """The same with a TFLM of that date, "2023-01" or "2023-01-14"; raises UsageError where that is not known."""

@@ -63,6 +63,18 @@ def test_state_is_handed_over_as_it_was_before_the_operator() -> None:
         assert layer.gap.largest < 1e-5
 
 
+def test_the_tensors_behind_an_operator_that_differs_are_told_with_it() -> None:
+    found = diff(MODELS / "digits_lstm_int8.tflite", seeds=2, official=False)
+    assert [stage.pair.first.node.index for stage in found.stages] == [0, 1, 2, 3]
+    assert found.layers is not None
+    assert [layer.node.index for layer in found.layers] == [0]
+    assert all(stage.distance.different for stage in found.stages)
+    last = found.stages[-1].distance
+    gap = side(found, "refinfer litert").gaps["tflm"]
+    assert (last.elements, last.different) == (gap.elements, gap.different)
+    assert last.largest == pytest.approx((gap.largest or 0) * last.step)
+
+
 def test_what_control_flow_calls_is_compared_by_itself() -> None:
     found = diff(STREAM, seeds=3, official=False)
     assert found.equal

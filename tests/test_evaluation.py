@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import refinfer
 from refinfer.evaluation import Evaluation, Score, evaluate, mcnemar, wilson
+from refinfer.samples import read_samples
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UsageError
 from refinfer.testing import TensorSpec, one_op_model
@@ -81,6 +82,21 @@ def test_a_sample_does_not_see_the_one_before(digits: tuple[Array, Array]) -> No
         assert forwards is not None
         assert backwards is not None
         assert np.array_equal(forwards, backwards[::-1])
+
+
+def test_pictures_in_folders_are_read_as_run_reads_them(digits: tuple[Array, Array], tmp_path: Path) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow writes pictures; it is not installed")
+    pixels = (digits[0][:30].astype(np.uint16) * 255 // 16).astype(np.uint8)
+    for number, (image, label) in enumerate(zip(pixels, digits[1], strict=False)):
+        (tmp_path / str(label)).mkdir(exist_ok=True)
+        pillow.fromarray(image).save(tmp_path / str(label) / f"{number:02}.png")
+    samples = read_samples(str(tmp_path))
+    order = [int(Path(str(item)).stem) for item in samples.items]
+    integers = (pixels[order].astype(np.int16) - 128).astype(np.int8)
+    pictures, arrays = (evaluate(DENSE, x, samples.labels).scores[0] for x in (samples.items, integers))
+    assert pictures.labels.tolist() == digits[1][order].tolist()
+    assert pictures.answers.tolist() == arrays.answers.tolist()
+    assert pictures.right > 20
 
 
 def test_what_quantization_cost_is_told(cost: Evaluation) -> None:

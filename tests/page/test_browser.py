@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import refinfer
@@ -198,6 +199,21 @@ def test_zoom_makes_the_picture_larger_and_fits_it_again(opened: Any) -> None:
     assert round(tab.evaluate(width) / before, 2) == 1.5
     tab.locator("#fit").click()
     assert tab.evaluate(width) == before
+
+
+def test_the_other_pages_load_without_complaint_and_scroll_within_themselves(opened: Any) -> None:
+    dense, real = (MOBILE.with_name(f"digits_dense_{form}.tflite") for form in ("int8", "float"))
+    held_out = np.load(MOBILE.with_name("digits_held_out.npz"))
+    pages = (
+        refinfer.evaluate(real, held_out["images"], held_out["labels"], std=16, against=dense).to_html(),
+        refinfer.diff(dense, seeds=1, official=False).to_html(),
+        refinfer.diff_models(real, dense, seeds=1).to_html(),
+    )
+    for text in pages:
+        tab = opened(text)
+        tab.set_viewport_size({"width": 400, "height": 800})
+        assert tab.locator("section").count() > 2
+        assert tab.evaluate("() => document.documentElement.scrollWidth") <= 400
 
 
 def test_the_report_can_be_saved(opened: Any) -> None:

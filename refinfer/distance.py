@@ -6,7 +6,7 @@ What is gathered adds up, so that it can be taken run by run without keeping the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, frexp, inf, log10, sqrt
+from math import ceil, frexp, inf, isfinite, log10, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.inputs import is_quantized
@@ -116,16 +116,23 @@ class Distance:
 
     @property
     def sqnr(self) -> float | None:
-        """The ratio of signal and quantization noise in dB, infinite without noise; None without signal."""
+        """The ratio of signal and quantization noise in dB, infinite without noise; None if there is none."""
+        if not self.measurable:
+            return None
         if not self.noise:
             return inf
         return 10 * log10(self.signal / self.noise) if self.signal else None
 
     @property
     def cosine(self) -> float | None:
-        """Of the angle between the results; None if one is all zero."""
+        """Of the angle between the results; None if one is all zero, or what differs is not finite."""
         lengths = sqrt(self.signal) * sqrt(self.other)
-        return max(-1.0, min(1.0, self.product / lengths)) if lengths else None
+        return max(-1.0, min(1.0, self.product / lengths)) if lengths and self.measurable else None
+
+    @property
+    def measurable(self) -> bool:
+        """Whether all differences are finite, and sums of squares too."""
+        return self.largest is not None and isfinite(self.signal + self.noise + self.other)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""

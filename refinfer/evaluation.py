@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from math import comb, sqrt
 from multiprocessing import get_context
 from time import monotonic
@@ -80,18 +80,24 @@ class Score:
     how: str = ""
     refusal: str = ""
     outputs: Array | None = None
-    answers: Array = field(init=False)
-    ranks: Array = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Answers, and how many classes stand before the right one."""
-        scores = np.zeros((len(self.labels), 1)) if self.outputs is None else scores_of(self.outputs)
-        unknown = np.isnan(scores).any(axis=1) | (self.outputs is None)
-        right = np.minimum(self.labels, scores.shape[1] - 1)[:, None]
+    @cached_property
+    def answers(self) -> Array:
+        """The class of each sample, by number, or NO_ANSWER."""
+        if self.outputs is None:
+            return np.full(len(self.labels), NO_ANSWER)
+        scores = scores_of(self.outputs)
+        return np.where(np.isnan(scores).any(axis=1), NO_ANSWER, scores.argmax(axis=1))
+
+    @cached_property
+    def ranks(self) -> Array:
+        """How many classes stand before the right one, for each sample."""
+        assert self.outputs is not None
+        scores = scores_of(self.outputs)
+        right = self.labels[:, None]
         of_label = np.take_along_axis(scores, right, axis=1)
         before = (scores > of_label) | ((scores == of_label) & (np.arange(scores.shape[1]) < right))
-        object.__setattr__(self, "answers", np.where(unknown, NO_ANSWER, scores.argmax(axis=1)))
-        object.__setattr__(self, "ranks", before.sum(axis=1))
+        return np.asarray(before.sum(axis=1))
 
     @property
     def classes(self) -> int:

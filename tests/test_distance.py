@@ -116,3 +116,11 @@ def test_nan_is_as_good_as_nan_and_what_is_not_finite_has_no_largest_difference(
     assert (other.different, other.largest, other.noise) == (2, None, 1.0)
     assert other.to_dict()["largest"] is None
     assert (other + same).largest is None
+
+
+def test_what_is_too_large_to_be_squared_has_no_ratio() -> None:
+    x = tensor(TensorType.FLOAT64)
+    found = distance(np.array([1e200, 1.0]), x, np.array([1e200, 2.0]), x)
+    assert (found.sqnr, found.cosine, found.largest) == (None, None, 1.0)
+    near = distance(np.array([0.0]), x, np.array([5e-324]), x)
+    assert near.histogram.above == (1, *(0,) * (SIDE - 1))

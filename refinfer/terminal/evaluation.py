@@ -10,14 +10,16 @@ from refinfer.terminal.names import model_name
 from refinfer.terminal.text import BOLD, END, YELLOW, Column, Screen, bar, painted, plural, printable, table, wrapped
 
 SHORT_LIST = 12  # flips, and classes taken for others, unless --all is given
-BAR = 20
+BAR, BAR_COLUMN = 20, 4
+WITH_BARS = 80  # columns of a screen that has room for them
 
 
 def evaluation_lines(found: Evaluation, everything: bool, screen: Screen) -> Iterator[str]:
     """The accuracy first, then what models and dialects do not agree on, then class by class."""
     first = found.scores[0]
     yield from painted(headline(found), screen, BOLD)
-    yield from wrapped(f"The samples are {printable(found.samples.source)}.", screen, "  ")
+    if found.samples.source:
+        yield from wrapped(f"The samples are {printable(found.samples.source)}.", screen, "  ")
     for how in dict.fromkeys(score.how for score in found.scores):
         yield from wrapped(f"As inputs: {printable(how)}.", screen, "  ")
     yield ""
@@ -133,7 +135,9 @@ def _classes(score: Score, screen: Screen) -> Iterator[str]:
     yield from painted(f"Class by class, {side_name(score)}", screen, BOLD)
     columns = [Column("class", cut=END), *(Column(name, True) for name in ("samples", "right", "recall"))]
     columns += [Column(""), Column("precision", True), Column("F1", True)]
-    yield from table(columns, [_class_row(score, each, screen) for each in score.figures], screen)
+    used = [i for i in range(len(columns)) if i != BAR_COLUMN or screen.width >= WITH_BARS]
+    rows = (_class_row(score, each, screen) for each in score.figures)
+    yield from table([columns[i] for i in used], ([row[i] for i in used] for row in rows), screen)
 
 
 def _class_row(score: Score, each: Figures, screen: Screen) -> tuple[str, ...]:
@@ -154,7 +158,7 @@ def _confusion(score: Score, everything: bool, screen: Screen) -> Iterator[str]:
     cell = max(len(str(confusion.max())), len(str(score.classes - 1))) + 1
     if 8 + cell * score.classes <= screen.width:
         yield ""
-        yield screen.paint("Confusion: a row for each class, a column for what it was taken for", BOLD)
+        yield screen.paint("Confusion: rows are classes, columns what they were taken for", BOLD)
         yield screen.paint(" " * 8 + "".join(f"{number:>{cell}}" for number in range(score.classes)), "2")
         for number, row in enumerate(confusion.tolist()):
             counts = "".join(f"{count or '.':>{cell}}" for count in row)

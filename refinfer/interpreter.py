@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from refinfer.kernels.compute import dtype_of
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import DIALECTS, Dialect
-from refinfer.machine import CustomOp, Machine
+from refinfer.machine import Bound, CustomOp, Machine
 from refinfer.schema.enums import DimensionType, TensorType
 from refinfer.schema.errors import UnsupportedNode, UsageError
 from refinfer.schema.file import read_model
@@ -58,7 +58,7 @@ class Tensors:
     """What the tensors of a subgraph are at the moment: the one thing of an interpreter that moves.
 
     `sizes` are the shapes that the inputs were given, `shapes` what follows for each tensor (None: a run will tell),
-    `values` the arrays that can be read.
+    `values` the arrays that can be read. `bound` runs without copies, where that is possible.
     """
 
     subgraph: Subgraph
@@ -66,6 +66,7 @@ class Tensors:
     shapes: list[Shape | None]
     values: list[Array | None]
     allocated: bool = False
+    bound: Bound | None = None
 
 
 class Interpreter:
@@ -129,7 +130,8 @@ class Interpreter:
 
         Raises RuntimeError before `allocate_tensors`, and for values that an operator cannot do with.
         """
-        self._ensure_safe()
+        if self._views:
+            self._ensure_safe()
         self._invoke(0)
 
     def set_tensor(self, tensor_index: int, value: ArrayLike) -> None:
@@ -255,20 +257,44 @@ class Interpreter:
             shape = state.shapes[tensor.index]
             if state.values[tensor.index] is None and shape is not None:
                 state.values[tensor.index] = np.zeros(shape, dtype_of(tensor.type))
-        if self._machine.tier.ready:
-            self._machine.plan(subgraph, state.sizes)
+        self._bind(state)
         state.allocated = True
+
+    def _bind(self, state: Tensors) -> None:
+        """Let inputs and outputs be where a plan has them, if there is one that needs no copies.
+
+        Other subgraphs may be called by operators; their arrays have to be their own.
+        """
+        if state.subgraph.index != 0 or not self._machine.tier.ready:
+            return
+        state.bound = self._machine.bind(0, state.sizes)
+        if state.bound is None:
+            return
+        tensors = (*state.subgraph.inputs, *state.subgraph.outputs)
+        for tensor, memory in zip(tensors, (*state.bound.inputs, *state.bound.outputs), strict=True):
+            memory[...] = state.values[tensor.index]
+            state.values[tensor.index] = memory
 
     def _invoke(self, subgraph: int) -> None:
         state = self._tensors[subgraph]
         if not state.allocated:
             raise RuntimeError("Invoke called on model that is not ready.")
-        inputs = [self._find(tensor.index, subgraph)[1] for tensor in state.subgraph.inputs]
+        if state.bound is None:
+            self._bind(state)
         try:
-            # Copies, since what a kernel gives may be a view of what it got, and inputs will be written to again.
-            run = self._machine.run(subgraph, [array.copy() for array in inputs])
+            if state.bound is not None:
+                state.bound.run()
+            else:
+                self._run(state)
         except UnsupportedNode as refusal:
             raise RuntimeError(str(refusal)) from None
+
+    def _run(self, state: Tensors) -> None:
+        """A run that makes new arrays."""
+        subgraph = state.subgraph.index
+        inputs = [self._find(tensor.index, subgraph)[1] for tensor in state.subgraph.inputs]
+        # Copies, since what a kernel gives may be a view of what it got, and inputs will be written to again.
+        run = self._machine.run(subgraph, [array.copy() for array in inputs])
         kept = range(len(run)) if self._preserve_all else [tensor.index for tensor in state.subgraph.outputs]
         for index in kept:
             state.values[index] = run[index]
@@ -313,6 +339,7 @@ class Interpreter:
         if shape != state.sizes[position]:
             state.sizes[position] = state.shapes[tensor.index] = shape
             state.values[tensor.index] = None
+            state.bound = None
             state.allocated = False
 
     def _tensor(self, index: int, subgraph: int, error: type[Exception] = ValueError) -> Tensor:

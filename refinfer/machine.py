@@ -49,6 +49,14 @@ class Planned(NamedTuple):
     plan: Plan | None
 
 
+class Bound(NamedTuple):
+    """A subgraph that runs as one call, on the inputs and outputs that lie in its plan's memory between runs."""
+
+    run: Callable[[], None]
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+
+
 class Machine:
     """A model that runs. `custom` has functions that fold the user's own custom operators, by their code.
 
@@ -69,6 +77,7 @@ class Machine:
         """
         self.tier = tier(engine)
         self._planned: dict[int, Planned] = {}
+        self._settled: Plan | None = None
         self.graph = graph
         self.dialect = dialect
         self.watch: Watch | None = None
@@ -83,16 +92,19 @@ class Machine:
 
         Raises UnsupportedNode for values that an operator cannot do with, such as an index beyond the end.
         """
+        self._settled = None
         values = self.constants(index)
         for tensor, array in zip(self.graph.subgraphs[index].inputs, inputs, strict=True):
             values[tensor.index] = array
         plan = self.plan(index, [array.shape for array in inputs]) if self.tier.ready else None
         started = perf_counter()
+        with np.errstate(all="ignore"):  # infinities and NaN are results like any other
+            if plan is None:
+                self._run_steps(self._programs[index], values)
+            else:
+                self._run_plan(plan, self._programs[index], values)
         if plan is None:
-            self._run_steps(self._programs[index], values)
             self.tier.spent(perf_counter() - started)
-        else:
-            self._run_plan(plan, self._programs[index], values)
         return values
 
     def plan(self, index: int, shapes: Sequence[Shape]) -> Plan | None:
@@ -110,15 +122,49 @@ class Machine:
             self._planned[index] = planned
         return planned.plan
 
+    def bind(self, index: int, shapes: Sequence[Shape]) -> Bound | None:
+        """A subgraph without copies: None until compiled kernels are ready, and unless its plan is one call.
+
+        Of two that are bound with other shapes the later one counts. A subgraph that others call may not be bound.
+        """
+        plan = self.plan(index, shapes) if self.tier.ready and self.watch is None else None
+        whole = None if plan is None else plan.whole()
+        if plan is None or whole is None:
+            return None
+        run = whole.run
+
+        def run_bound() -> None:
+            if self._settled is plan or self._settle(plan, index):
+                run()
+            else:  # a variable is not what the plan expects
+                for memory, array in zip(whole.outputs, self.call(index, whole.inputs), strict=True):
+                    memory[...] = array
+
+        return Bound(run_bound, whole.inputs, whole.outputs)
+
+    def _settle(self, plan: Plan, index: int) -> bool:
+        """Call what is called once, and bring the variables; whether the plan's rows are now all that has to run.
+
+        That remains so until someone else runs here, or all is reset.
+        """
+        *before, segment = plan.program
+        assert not isinstance(segment, int)
+        for node in before:  # CALL_ONCE
+            assert isinstance(node, int)
+            self._run_steps(self._programs[index][node : node + 1], [])
+        if not self._variables_at_hand(segment):
+            return False
+        self._settled = plan
+        return True
+
     def _run_steps(self, steps: Sequence[Step], values: list[Array | None]) -> None:
-        with np.errstate(all="ignore"):  # infinities and NaN are results like any other
-            for step in steps:
-                arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
-                results = _evaluated(step, arguments)
-                for place, result in zip(step.outputs, results, strict=True):
-                    values[place] = result
-                if self.watch is not None:
-                    self.watch(step.node, arguments, results)
+        for step in steps:
+            arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
+            results = _evaluated(step, arguments)
+            for place, result in zip(step.outputs, results, strict=True):
+                values[place] = result
+            if self.watch is not None:
+                self.watch(step.node, arguments, results)
 
     def _run_plan(self, plan: Plan, steps: Sequence[Step], values: list[Array | None]) -> None:
         """Run the segments by the plan and other nodes by themselves.
@@ -202,6 +248,7 @@ class Machine:
 
         [micro_interpreter.cc: Reset]
         """
+        self._settled = None
         self.reset_variables()
         self._host.resources.clear()
         self._host.memory.clear()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from refinfer.interpreter import check_fits, details_of, find_dialect, scalar_or_array
 from refinfer.kernels.compute import Aborted, dtype_of
 from refinfer.kernels.lazy import np
-from refinfer.machine import CustomOp, Machine
+from refinfer.machine import Bound, CustomOp, Machine
 from refinfer.schema.errors import UnsupportedNode
 from refinfer.schema.file import read_model
 from refinfer.schema.graph import Node, Tensor
@@ -74,6 +74,7 @@ class Interpreter:
             raise RuntimeError(f"TFLM failed to allocate tensors: {refusal}") from None
         self._inputs = [_zeros(tensor) for tensor in self._main.inputs]
         self._outputs = [_zeros(tensor) for tensor in self._main.outputs]
+        self._bound: Bound | None = None
         self._kept: dict[Tensor, Array] = {}
         self._preserve_all = intrepreter_config is InterpreterConfig.kPreserveAllTensors
         if self._preserve_all:
@@ -143,7 +144,12 @@ class Interpreter:
 
         Raises RuntimeError for values that an operator cannot do with.
         """
+        if self._bound is None and self._machine.tier.ready:
+            self._bind()
         try:
+            if self._bound is not None:
+                self._bound.run()
+                return 0
             outputs = self._machine.call(0, [array.copy() for array in self._inputs])
         except Aborted:
             return ABORTED
@@ -186,6 +192,14 @@ class Interpreter:
         if self._preserve_all:
             raise ValueError("Cannot print allocations as they were not recorded")
         print("refinfer's interpreter has no arena: refinfer.simulate(model) tells what TFLM takes", file=sys.stderr)
+
+    def _bind(self) -> None:
+        """Let inputs and outputs be where a plan has them, if there is one that needs no copies."""
+        self._bound = self._machine.bind(0, [array.shape for array in self._inputs])
+        if self._bound is not None:
+            for memory, array in zip(self._bound.inputs, self._inputs, strict=True):
+                memory[...] = array
+            self._inputs, self._outputs = list(self._bound.inputs), list(self._bound.outputs)
 
     def _value(self, tensor: Tensor) -> Array:
         """What a tensor holds: zeros, if nothing was written there yet."""

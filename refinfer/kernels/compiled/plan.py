@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,11 +81,11 @@ class Plan:
     memory: Array
     constants: tuple[Array, ...]
     ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None
-    sums: Array = field(default_factory=lambda: aligned(SUMS_BYTES))
+    sums: int  # the address of room for a tile
 
     def __call__(self, first: int, end: int) -> None:
         """Run rows first to end - 1."""
-        run(self.table, first, end, self.sums.ctypes.data)
+        run(self.table, first, end, self.sums)
 
     def whole(self) -> Whole | None:
         """The plan as one call, if it is one."""
@@ -98,13 +99,14 @@ class Plan:
             return None
         memory = aligned(self.memory.nbytes)
         table = self.table + self.places * (memory.ctypes.data - self.memory.ctypes.data)
-        return self._whole(table, memory, aligned(SUMS_BYTES))
+        sums = aligned(SUMS_BYTES)
+        return self._whole(table, memory, sums.ctypes.data, sums)
 
-    def _whole(self, table: Array, memory: Array, sums: Array) -> Whole:
+    def _whole(self, table: Array, memory: Array, sums: int, *kept: Array) -> Whole:
         assert self.ports is not None
         inputs, outputs = (tuple(port.array(memory) for port in ports) for ports in self.ports)
-        call = partial(run, table, 0, len(table), sums.ctypes.data)
-        return Whole(call, inputs, outputs, (memory, sums, *self.constants))
+        call = partial(run, table, 0, len(table), sums)
+        return Whole(call, inputs, outputs, (memory, *self.constants, *kept))
 
 
 @dataclass
@@ -204,8 +206,12 @@ def complete(draft: Draft, parts: Sequence[Part | int]) -> Plan:
     ports = None
     if is_whole(draft, parts):
         inputs, outputs = draft.subgraph.inputs, draft.subgraph.outputs
-        ports = tuple(port(x, draft.held[x.index]) for x in inputs), tuple(port(y, draft.held[y.index]) for y in outputs)
-    return Plan(program, table, places, memory, tuple(draft.constants), ports)
+        ports = (
+            tuple(port(x, draft.held[x.index]) for x in inputs),
+            tuple(port(y, draft.held[y.index]) for y in outputs),
+        )
+    sums = draft.keep(aligned(SUMS_BYTES))
+    return Plan(program, table, places, memory, tuple(draft.constants), ports, sums)
 
 
 def is_whole(draft: Draft, parts: Sequence[Part | int]) -> bool:

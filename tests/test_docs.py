@@ -127,8 +127,8 @@ def test_pictures_are_what_is_drawn(file: str) -> None:
 
 
 def test_every_picture_is_on_a_page() -> None:
-    shown = re.findall(r"^!\[[^]]+\]\((?:docs/)?([^)]+)\)$", "\n".join(TEXTS.values()), re.MULTILINE)
-    assert sorted(f"docs/{name}" for name in shown) == sorted(PICTURES)
+    shown = re.findall(r"^!\[[^]]+\]\((?:docs/|\.\./)?([^)]+)\)$", "\n".join(TEXTS.values()), re.MULTILINE)
+    assert {f"docs/{name}" for name in shown} == PICTURES.keys()
 
 
 # tables
@@ -285,4 +285,5 @@ def test_every_link_to_a_heading_leads_to_one(page: str) -> None:
 def test_the_list_of_pages_has_every_page() -> None:
     listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", TEXTS["docs/README.md"], re.MULTILINE)
     pages = {Path(page).name for page in TEXTS if Path(page).parent == Path("docs")}
-    assert set(listed) == pages - {"README.md"} | {"course/README.md", "decisions/README.md"}
+    apart = {"course/README.md", "decisions/README.md", "reference/commands.md", "reference/python.md"}
+    assert set(listed) == pages - {"README.md"} | apart

@@ -1,8 +1,9 @@
 """Fill in what the pages show of the program: python -m tools.make_pages [--corpus]
 
-In a ```console block each command is run, and what it prints is put behind it. A table between <!-- name: start -->
-and <!-- name: end --> is made again, and so are pictures. The tables of the real models are made with --corpus alone,
-which needs REFINFER_CORPUS and the wheel of TFLM (Linux on x86-64), and takes minutes.
+In a ```console block each command is run, and what it prints is put behind it. In the course, what Python gives is put
+under it, and notebooks are made of some of its pages. A table between <!-- name: start --> and <!-- name: end --> is
+made again, and so are pictures. The tables of the real models are made with --corpus alone, which needs REFINFER_CORPUS
+and the wheel of TFLM (Linux on x86-64), and takes minutes.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ from tests.comparisons import (
 from tests.corpus import CorpusModel
 from tests.referees.tflm import INSTALLED, Tflm, Verdict, refusal_of
 from tests.small_models import SmallTensor, model_of
-from tools import operator_table, overlap_table
+from tools import notebooks, operator_table, overlap_table, reference
+from tools.pycon import with_results
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "course").glob("*.md"))]
+COURSE, REFERENCE = (sorted((ROOT / "docs" / part).glob("*.md")) for part in ("course", "reference"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *COURSE, *REFERENCE]
 
 WIDTH = "100"  # columns of what commands print
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -163,6 +166,10 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "deviations": deviations,
     "operators": operator_table.operators,
     "operators summary": operator_table.summary,
+    "commands": reference.commands,
+    "python names": reference.names,
+    "python runtime": reference.runtime,
+    "python testing": reference.testing,
     "overlap layers": overlap_table.layers,
     "overlap rules": overlap_table.rules,
 }
@@ -374,10 +381,12 @@ def main() -> None:
         (ROOT / file).write_text(picture(file), encoding="utf-8")
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        made = with_tables(with_outputs(text), tables)
+        made = with_tables(with_outputs(with_results(text) if page in COURSE else text), tables)
         if made != text:
             page.write_text(made, encoding="utf-8")
             print(f"{page.relative_to(ROOT)}: changed")
+    for name in notebooks.NAMES:
+        notebooks.path_of(name).write_text(notebooks.notebook(name), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = re.compile(r"^```pycon\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TRACEBACK = "Traceback (most recent call last):\n"
+INSIDE_TRACEBACK = re.compile(r"^  .*\n", re.MULTILINE)
 
 
 def with_results(text: str) -> str:
@@ -63,4 +64,4 @@ def outcome(example: Example, session: dict[str, Any]) -> str:
     test = DocTest([example], session, "page", None, example.lineno, None)
     listener.run(test, out=lambda _: None, clear_globs=False)
     session.update(test.globs)
-    return listener.got
+    return INSIDE_TRACEBACK.sub("", listener.got) if listener.got.startswith(TRACEBACK) else listener.got

@@ -25,6 +25,7 @@ from refinfer.kernels.compiled.jit import (
     njit,
     uint8s,
 )
+from refinfer.kernels.compiled.memory import clear
 from refinfer.kernels.compiled.records import FIXED
 from refinfer.kernels.compiled.requantize import requantize_row, requantize_to_bytes, scaled_and_clamped
 from refinfer.kernels.compiled.vectors import (
@@ -212,11 +213,9 @@ def fill_pairs(
 ) -> None:
     """target[x, c] = the pair of image[y, x - left, c // multiplier] and the same of y + dilation, 0 outside"""
     depth = channels * multiplier
-    out = int16s(target, 2 * padded_width * depth)
     inside = min(width, padded_width - left)
-    first, end = 2 * left * depth, 2 * (left + inside) * depth
-    out[:first] = 0
-    out[end:] = 0
+    clear(target, 4 * left * depth)
+    clear(target + 4 * (left + inside) * depth, 4 * (padded_width - left - inside) * depth)
     here, there = 0 <= y < height, 0 <= y + dilation < height
     line = width * channels * (2 if kind == 2 else 1)
     a, b = image + line * (y if here else 0), image + line * (y + dilation if there else 0)

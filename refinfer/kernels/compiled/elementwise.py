@@ -21,9 +21,9 @@ from refinfer.kernels.compiled.jit import (
     njit,
     uint8s,
 )
-from refinfer.kernels.compiled.requantize import VECTOR, limited, scale_fixed, scaled_and_clamped
+from refinfer.kernels.compiled.requantize import VECTOR, limited, plain_scaled, scale_fixed, scaled_and_clamped
 from refinfer.kernels.compiled.vectors import I8, I16, I32, all_lanes, counted, generated, load, splat, store, word
-from refinfer.kernels.fixedpoint import round_away, scale_twice, to_int32, wrap_int32
+from refinfer.kernels.fixedpoint import round_away, to_int32, wrap_int32
 
 PARAMETERS = 5 * 4 * LANES  # bytes of those of one scaling
 
@@ -68,14 +68,6 @@ def combination(product: bool, out: ir.Type, dtype: type) -> Any:
         as_array(output, count, dtype)[:] = np.clip(total + offset, low, high).astype(dtype)
 
     return plain if INTERPRETED else generated(9, body)
-
-
-def plain_scaled(x: Any, parameters: int) -> Any:
-    """`scale_twice` with parameters as a vector has them."""
-    bias, multiplier, left, _, right = (
-        as_array(parameters, 5 * LANES, np.int32).reshape(5, LANES)[:, 0].astype(np.int64)
-    )
-    return scale_twice(wrap_int32((wrap_int32(x) + bias) << left), multiplier, -right)
 
 
 sum_to_bytes = combination(False, I8, np.int8)

@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite import ir
 
 from refinfer.kernels.compiled.jit import INTERPRETED, LANES, ROWS, as_array, float32s, int64s, njit
+from refinfer.kernels.compiled.memory import clear, copy
 from refinfer.kernels.compiled.vectors import I64, counted, generated, load, splat, store, word
 
 FLOAT = ir.FloatType()
@@ -203,16 +204,13 @@ def pad_floats(
     first, end = min(left, padded_width), min(left + width, padded_width)
     for b in range(batches):
         for y in range(padded_height):
-            out = float32s(target + 4 * (b * padded_height + y) * padded_width, padded_width)
+            row = target + 4 * (b * padded_height + y) * padded_width
             if y < top or y >= top + height:
-                out[:] = 0
+                clear(row, 4 * padded_width)
                 continue
-            out[:first] = 0
-            out[end:] = 0
-            row = float32s(source + 4 * (b * height + y - top) * width, end - first)
-            inside = out[first:end]
-            for x in range(end - first):
-                inside[x] = row[x]
+            clear(row, 4 * first)
+            clear(row + 4 * end, 4 * (padded_width - end))
+            copy(source + 4 * (b * height + y - top) * width, 4 * (end - first), row + 4 * first)
 
 
 @njit
@@ -245,7 +243,9 @@ def pool_floats(
                 left = column * stride_across - before_across
                 first_x, end_x = max(left, 0), min(left + length_across, width)
                 out = float32s(output + 4 * channels * ((b * rows + row) * columns + column), channels)
-                out[:] = least if largest else np.float32(0)
+                start = least if largest else np.float32(0)
+                for c in range(channels):
+                    out[c] = start
                 for y in range(first_y, end_y):
                     for x in range(first_x, end_x):
                         cell = float32s(source + 4 * channels * ((b * height + y) * width + x), channels)

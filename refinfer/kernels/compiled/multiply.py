@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refinfer.kernels.compiled.jit import LANES, ROWS, Number, int8s, int16s, njit, uint8s
+from refinfer.kernels.compiled.memory import clear
 from refinfer.kernels.compiled.microkernel import (
     row_of_eight,
     row_of_one,
@@ -124,15 +125,14 @@ def widen(
     first, end = min(left, padded_width), min(left + width, padded_width)
     for b in range(batches):
         for y in range(padded_height):
-            out = int16s(target + 2 * (b * padded_height + y) * padded_width, padded_width)
+            row = target + 2 * (b * padded_height + y) * padded_width
             if y < top or y >= top + height:
-                out[:] = 0
+                clear(row, 2 * padded_width)
                 continue
-            out[:first] = 0
-            out[end:] = 0
-            widen_row(
-                source + size * (b * height + y - top) * width, kind, end - first, np.int16(offset), out[first:end]
-            )
+            clear(row, 2 * first)
+            clear(row + 2 * end, 2 * (padded_width - end))
+            inside = int16s(row + 2 * first, end - first)
+            widen_row(source + size * (b * height + y - top) * width, kind, end - first, np.int16(offset), inside)
 
 
 @njit

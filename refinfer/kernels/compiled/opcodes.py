@@ -8,6 +8,7 @@ from refinfer.kernels.compiled.records import (
     DepthwiseFloats,
     Dequantize,
     LookUp,
+    Lstm,
     Mean,
     Move,
     Multiply,
@@ -37,7 +38,8 @@ from refinfer.kernels.compiled.records import (
     MULTIPLY_FLOATS,
     DEPTHWISE_FLOATS,
     POOL_FLOATS,
-) = range(15)
+    LSTM,
+) = range(16)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -55,4 +57,5 @@ OPCODES: dict[type[Record], int] = {
     MultiplyFloats: MULTIPLY_FLOATS,
     DepthwiseFloats: DEPTHWISE_FLOATS,
     PoolFloats: POOL_FLOATS,
+    Lstm: LSTM,
 }

@@ -21,6 +21,7 @@ from refinfer.kernels.compiled.jit import (
     njit,
     uint8s,
 )
+from refinfer.kernels.compiled.memory import clear
 from refinfer.kernels.compiled.records import FIXED
 from refinfer.kernels.compiled.requantize import VECTOR, limited, requantize_row
 from refinfer.kernels.compiled.vectors import I8, I16, I32, all_lanes, counted, generated, load, splat, store
@@ -186,7 +187,7 @@ def mean(
     vectors = (inner + LANES - 1) // LANES
     width = 2 if kind == 2 else 1
     for o in range(outer):
-        acc[:] = 0
+        clear(sums, 4 * inner)
         for n in range(count):
             add_cells(source + width * inner * (o * count + n), kind, acc)
         there = output + size * inner * o

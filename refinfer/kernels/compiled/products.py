@@ -30,6 +30,7 @@ from refinfer.kernels.conv import (
     operands,
     window_grid,
 )
+from refinfer.kernels.doubles import Range
 from refinfer.kernels.fixedpoint import scale_int64, scale_twice
 from refinfer.kernels.numerics import FixedPoint, FloatingPoint
 from refinfer.kernels.products import Params
@@ -87,7 +88,8 @@ def plan_conv_of(draft: Draft, node: Node, declared: Shape | None) -> None:
         starts = window_starts(grid, shape, size) + 2 * group * filters.shape[3]
         taps, packed = window_taps(weights[mine], grid, size[1])
         scaling = scaling_of(params.requantize, weights[mine], bias[mine], limit(p.x, params.input_offset), mine)
-        multiply(draft, images, starts, taps, packed, scaling, params, output, group * per_group, len(filters), p.y)
+        finish = finish_of(params)
+        multiply(draft, images, starts, taps, packed, scaling, finish, output, group * per_group, len(filters))
 
 
 def plan_depthwise(draft: Draft, node: Node) -> None:
@@ -125,7 +127,7 @@ def plan_depthwise_of(draft: Draft, node: Node, declared: Shape | None, believed
         scaling = scaling_of(params.requantize, flat, bias, limit(p.x, params.input_offset), slice(0, outputs))
         taps, packed = window_taps(flat, grid, image[1])
         starts = window_starts(grid, shape, image)
-        multiply(draft, images, starts, taps, packed, scaling, params, draft.write(p.y), 0, outputs, p.y)
+        multiply(draft, images, starts, taps, packed, scaling, finish_of(params), draft.write(p.y), 0, outputs)
         return
     pixels = columns.number
     require_compiled(rows.number > 0 and pixels > 0)
@@ -220,7 +222,7 @@ def plan_fully_connected(draft: Draft, node: Node) -> None:
     )
     starts = 2 * depth * np.arange(rows)
     taps, packed = window_taps(values.reshape(units, 1, 1, depth), ONE_BY_ONE, depth)
-    multiply(draft, images, starts, taps, packed, scaling, params, draft.write(y), 0, units, y)
+    multiply(draft, images, starts, taps, packed, scaling, finish_of(params), draft.write(y), 0, units)
 
 
 def widened(draft: Draft, x: Tensor, grid: Sequence[Windows], offset: int) -> tuple[Address, tuple[int, int]]:
@@ -279,16 +281,15 @@ def multiply(
     taps: Array,
     weights: Array,
     scaling: Scaling,
-    params: Params,
+    finish: Range,
     output: Address,
     first: int,
     channels: int,
-    y: Tensor,
 ) -> None:
     """The product, from the channel `first` of so many on. Few rows are multiplied with weights of one byte."""
     few = len(starts) < ROWS and np.abs(weights).max(initial=0) < 128
     require_compiled(int(np.abs(weights).max(initial=0)) < 2**15)
-    size = dtype_of(y.type).itemsize
+    size = finish.dtype.itemsize
     draft.add(
         Multiply(
             images,
@@ -302,15 +303,20 @@ def multiply(
             scaling.kind,
             draft.keep(scaling.parameters),
             scaling.nbytes,
-            params.output_offset,
-            params.low,
-            params.high,
+            finish.offset,
+            finish.low,
+            finish.high,
             output,
             size * first,
             size * channels,
             size,
         )
     )
+
+
+def finish_of(p: Params) -> Range:
+    """What outputs are limited to."""
+    return Range(p.output_offset, p.low, p.high, p.dtype)
 
 
 def bias_values(node: Node, channels: int) -> Array:
@@ -342,16 +348,21 @@ def scaling_of(requantize: Requantize, weights: Array, bias: Array, largest: int
     assert isinstance(requantize, FixedPoint)
     multiplier, shift = (spread(each, channels, len(bias)) for each in (requantize.multiplier, requantize.shift))
     if requantize.scale is scale_twice:
-        require_compiled(int(shift.max()) < 32 and int(shift.min()) > -32)
-        left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
-        mask = (1 << right) - 1
-        return in_vectors(FIXED, [each.astype(np.int32) for each in (bias, multiplier, left, mask, right)])
+        return fixed_scaling(bias, multiplier, shift)
     require_compiled(int(sums.max()) < 2**31)
     assert requantize.scale is scale_int64
     total = 15 - shift
     require_compiled(int(total.min()) >= 1 and int(total.max()) < 63 and int(totals.max()) < 2**47)
     reduced = np.where(multiplier < 0x7FFF0000, (multiplier + 2**15) >> 16, 0x7FFF)
     return in_vectors(WIDE, [bias, reduced, np.int64(1) << (total - 1), total])
+
+
+def fixed_scaling(bias: Array, multiplier: Array, shift: Array) -> Scaling:
+    """Two roundings in int32."""
+    require_compiled(int(shift.max()) < 32 and int(shift.min()) > -32)
+    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+    mask = (1 << right) - 1
+    return in_vectors(FIXED, [each.astype(np.int32) for each in (bias, multiplier, left, mask, right)])
 
 
 def spread(values: Array, channels: slice, count: int) -> Array:

@@ -291,6 +291,37 @@ class PoolFloats(NamedTuple):
     output: Address
 
 
+class Lstm(NamedTuple):
+    """An LSTM from the products with its inputs on, in integers."""
+
+    start: Address
+    batches: int
+    times: int
+    batch_step: int  # rows from one batch to the next
+    time_step: int
+    cells: int
+    weights: int
+    vectors: int
+    parameters: int
+    low: int  # limits of the product with the state before it is added
+    high: int
+    sigmoid: int
+    tanh: int
+    tanh_of_state: int
+    scales: int  # of f * c, of i * g and of o * tanh(c)
+    least: int  # limits of the state
+    largest: int
+    zero_point: int
+    offset: int  # what the output is counted from
+    hidden: int
+    state: int
+    output: Address
+    taps: int
+    sums: Address
+    gates: Address
+    memory: Address
+
+
 Record = (
     PadFloats
     | MultiplyFloats
@@ -307,6 +338,7 @@ Record = (
     | PoolFloats
     | Mean
     | Softmax
+    | Lstm
 )
 
 KINDS = {TensorType.INT8: 0, TensorType.UINT8: 1, TensorType.INT16: 2}

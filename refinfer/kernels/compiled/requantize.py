@@ -13,7 +13,7 @@ plan has made sure that none can (WIDE, FLOATING).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from llvmlite import ir
@@ -33,6 +33,9 @@ from refinfer.kernels.compiled.jit import (
 from refinfer.kernels.compiled.records import FIXED, FLOATING
 from refinfer.kernels.compiled.vectors import I8, I16, I32, I64, all_lanes, generated, load, pick, splat, store, word
 from refinfer.kernels.fixedpoint import scale_twice, wrap_int32
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
 
 VECTOR = ir.VectorType(I32, LANES)
 HALVES = ir.VectorType(I64, LANES // 2)
@@ -99,12 +102,18 @@ def requantizer(out: ir.Type, dtype: type) -> Any:
 
     def plain(arguments: Sequence[int]) -> None:
         sums, parameters, offset, low, high, output = arguments
-        bias, multiplier, left, _, right = as_array(parameters, 5 * LANES, np.int32).reshape(5, LANES).astype(np.int64)
-        total = wrap_int32(as_array(sums, LANES, np.int32) + bias)
-        y = np.clip(wrap_int32(scale_twice(total, multiplier, left - right) + offset), low, high)
+        scaled = plain_scaled(as_array(sums, LANES, np.int32).astype(np.int64), parameters)
+        y = np.clip(wrap_int32(scaled + offset), low, high)
         as_array(output, LANES, dtype)[:] = y.astype(dtype)
 
     return plain if INTERPRETED else generated(6, body)
+
+
+def plain_scaled(x: Array, parameters: int) -> Array:
+    """What `scale_fixed` makes of vectors of int64, in plain Python."""
+    bias, multiplier, left, _, right = as_array(parameters, 5 * LANES, np.int32).reshape(5, LANES).astype(np.int64)
+    total = wrap_int32(x.reshape(-1, LANES) + bias)
+    return scale_twice(wrap_int32(total << left), multiplier, -right).reshape(-1)
 
 
 requantize_to_bytes = requantizer(I8, np.int8)

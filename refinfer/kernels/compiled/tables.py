@@ -12,6 +12,7 @@ from refinfer.kernels import (
     control_flow,
     conv,
     fully_connected,
+    lstm,
     mul,
     pad,
     pool,
@@ -31,6 +32,7 @@ from refinfer.kernels.compiled.products import (
     plan_depthwise_as_declared,
     plan_fully_connected,
 )
+from refinfer.kernels.compiled.sequences import plan_lstm, plan_sequence_lstm, plan_sequence_lstm_plain
 from refinfer.kernels.compiled.simple import (
     PLAN_AVERAGE,
     PLAN_DIFFERENCE,
@@ -110,6 +112,9 @@ OTHERS: dict[Compute, Planner] = {
     pool.COMPUTE_MAX_POOL_2D: PLAN_MAXIMUM,
     quantize.COMPUTE_DEQUANTIZE: plan_dequantize,
     quantize.COMPUTE_QUANTIZE: plan_quantize,
+    lstm.COMPUTE_LSTM: plan_lstm,
+    lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM: plan_sequence_lstm,
+    lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM_PLAIN: plan_sequence_lstm_plain,
     reduce.COMPUTE_MEAN: plan_mean,
     reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: plan_mean,
     softmax.COMPUTE_SOFTMAX: plan_softmax,

@@ -15,6 +15,7 @@ from refinfer.kernels.compiled.opcodes import (
     DEPTHWISE_FLOATS,
     DEQUANTIZE,
     LOOK_UP,
+    LSTM,
     MEAN,
     MOVE,
     MULTIPLY,
@@ -27,6 +28,7 @@ from refinfer.kernels.compiled.opcodes import (
     WIDEN,
 )
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
+from refinfer.kernels.compiled.recurrent import lstm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,4 +84,10 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             pool_floats(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14], r[15], r[16],
+            )  # fmt: skip
+        elif r[0] == LSTM:
+            lstm(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24],
+                r[25], r[26],
             )  # fmt: skip

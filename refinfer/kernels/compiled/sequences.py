@@ -1,0 +1,232 @@
+"""The plans of LSTMs: the products with all inputs first, then step by step what needs the state.
+
+The form that has kernels is the plain one: four gates, no peephole, no projection, no layer normalization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refinfer.kernels import gemmlowp, lstm, lstm_full, lstm_integer, lstm_plain
+from refinfer.kernels.common import input_at, options_of, output_at
+from refinfer.kernels.compiled.draft import Draft, require_compiled
+from refinfer.kernels.compiled.jit import LANES
+from refinfer.kernels.compiled.products import ONE_BY_ONE, fixed_scaling, multiply, pack, window_taps
+from refinfer.kernels.compiled.records import KINDS, Lstm, Widen
+from refinfer.kernels.compiled.simple import scaling
+from refinfer.kernels.compute import constant
+from refinfer.kernels.doubles import Range
+from refinfer.kernels.recurrent import Cell, cell_of
+from refinfer.schema.enums import TensorType
+from refinfer.schema.graph import Node, Tensor
+from refinfer.schema.options import LSTMOptions, UnidirectionalSequenceLSTMOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+Multiplier = tuple[int, int]
+Table = Callable[["Array"], "Array"]
+
+INT8, INT16 = TensorType.INT8, TensorType.INT16
+OF_GATES = 5  # intermediate tensors of the cell whose gates have 16 bits
+ONE = 1, 1 << 30  # a left shift and a multiplier that are 1 together
+
+
+class Walk(NamedTuple):
+    """How many batches and steps there are, and how many rows lie from one to the next."""
+
+    batches: int
+    times: int
+    batch_step: int
+    time_step: int
+
+
+class Arithmetic(NamedTuple):
+    """What an integer cell comes down to, whichever way its fold has put it.
+
+    `keep`, `new` and `hidden` are a left shift, a multiplier and its shift: of f * c, of i * g and of o * tanh(c).
+    `limits` are those of the product with the state before it is added.
+    """
+
+    weights: tuple[Multiplier, ...]
+    recurrent: tuple[Multiplier, ...]
+    weight_zero_points: tuple[int, ...]
+    recurrent_zero_points: tuple[int, ...]
+    input_zero_point: int
+    hidden_zero_point: int
+    offset: int  # what the output is counted from; LiteRT has that of an intermediate tensor
+    limits: tuple[int, int]
+    sigmoid: Table
+    tanh: Table
+    tanh_of_state: Table
+    keep: tuple[int, int, int]
+    new: tuple[int, int, int]
+    hidden: tuple[int, int, int]
+    cell_clip: tuple[int, int]
+
+
+def plan_lstm(draft: Draft, node: Node) -> None:
+    """One step, all batches at once."""
+    require_compiled(not lstm.is_basic(node))
+    batches = draft.shape(input_at(node, 0))[0]
+    plan_full(draft, node, options_of(node, LSTMOptions), Walk(batches, 1, 1, 1))
+
+
+def plan_sequence_lstm(draft: Draft, node: Node) -> None:
+    """LiteRT's cell."""
+    options = options_of(node, UnidirectionalSequenceLSTMOptions)
+    plan_full(draft, node, options, walk_of(draft, node))
+
+
+def plan_full(draft: Draft, node: Node, options: lstm_full.AnyOptions, walk: Walk) -> None:
+    """The cell whose gates have 16 bits."""
+    x, cell = input_at(node, 0), cell_of(node.inputs)
+    require_compiled(x.type == INT8 and len(node.intermediates) == OF_GATES)
+    require_plain(cell)
+    p = lstm_integer.params_of(node, x, cell, options.cell_clip, options.proj_clip)
+    clip = p.cell_clip if p.cell_clip > 0 else 1 << 15
+    arithmetic = Arithmetic(
+        weights=tuple(gate.weights for gate in p.gates),
+        recurrent=tuple(gate.recurrent for gate in p.gates),
+        weight_zero_points=(0,) * 4,
+        recurrent_zero_points=(0,) * 4,
+        input_zero_point=p.input_zero_point,
+        hidden_zero_point=p.output_zero_point,
+        offset=p.hidden_zero_point,
+        limits=(-(1 << 30), 1 << 30),
+        sigmoid=lstm_integer.sigmoid,
+        tanh=partial(gemmlowp.tanh, integer_bits=lstm_integer.GATE_INTEGER_BITS, bits=16),
+        tanh_of_state=partial(gemmlowp.tanh, integer_bits=15 + p.state_power, bits=16),
+        keep=(*ONE, -15),
+        new=(*ONE, -30 - p.state_power),
+        hidden=(0, *p.hidden),
+        cell_clip=(-clip, min(clip, 32767)),
+    )
+    plan_integers(draft, node, cell, walk, arithmetic)
+
+
+def plan_sequence_lstm_plain(draft: Draft, node: Node) -> None:
+    """TFLM's cell."""
+    options = options_of(node, UnidirectionalSequenceLSTMOptions)
+    x, cell = input_at(node, 0), cell_of(node.inputs)
+    require_compiled(x.type == INT8)
+    p = lstm_plain.params_of(x, cell, options.cell_clip, options.fused_activation_function)
+    low, high = (-32768, 32767) if p.cell_clip is None else (-p.cell_clip, p.cell_clip)
+    arithmetic = Arithmetic(
+        weights=tuple(gate.weights for gate in p.gates),
+        recurrent=tuple(gate.recurrent for gate in p.gates),
+        weight_zero_points=tuple(gate.zero_point for gate in p.gates),
+        recurrent_zero_points=tuple(gate.recurrent_zero_point for gate in p.gates),
+        input_zero_point=p.input_zero_point,
+        hidden_zero_point=p.hidden_zero_point,
+        offset=p.hidden_zero_point,
+        limits=(-32768, 32767),
+        sigmoid=lstm_plain.sigmoid,
+        tanh=partial(lstm_plain.tanh, left=0) if p.is_tanh else as_it_is,
+        tanh_of_state=partial(lstm_plain.tanh, left=p.state_shift),
+        keep=(0, *p.keep),
+        new=(0, *p.add),
+        hidden=(0, *p.hidden),
+        cell_clip=(low, high),
+    )
+    plan_integers(draft, node, cell, walk_of(draft, node), arithmetic)
+
+
+def as_it_is(x: Array) -> Array:
+    """No activation."""
+    return x
+
+
+def walk_of(draft: Draft, node: Node) -> Walk:
+    """The steps of a sequence."""
+    shape = draft.shape(input_at(node, 0))
+    require_compiled(len(shape) == 3)
+    first, second, _ = shape
+    is_time_major = options_of(node, UnidirectionalSequenceLSTMOptions).time_major
+    return Walk(second, first, 1, second) if is_time_major else Walk(first, second, second, 1)
+
+
+def require_plain(cell: Cell[Tensor]) -> None:
+    """Four gates and nothing else."""
+    extras = [each for gate in cell.gates for each in (gate.peephole, gate.norm, gate.auxiliary)]
+    require_compiled(cell.has_input_gate and cell.projection is None and extras == [None] * len(extras))
+
+
+def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: Arithmetic) -> None:
+    """Rows for the inputs as int16, for their products with all gates, and for the steps."""
+    x, y = input_at(node, 0), output_at(node, 0)
+    weights = side_by_side([gate.weights for gate in cell.gates], p.weight_zero_points)
+    recurrent = side_by_side([gate.recurrent for gate in cell.gates], p.recurrent_zero_points)
+    channels, depth = weights.shape
+    cells = recurrent.shape[1]
+    require_compiled(channels == 4 * cells and int(recurrent.min()) >= -128 and int(recurrent.max()) < 128)
+    require_compiled((cell.hidden.elements, cell.state.elements) == (walk.batches * cells,) * 2)
+    rows = walk.batches * walk.times
+    images, start = draft.scratch(2 * rows * depth), draft.scratch(2 * rows * channels)
+    numbers = rows * depth
+    draft.add(Widen(draft.read(x), KINDS[x.type], 1, 1, numbers, 0, 0, 1, numbers, -p.input_zero_point, images))
+    bias = np.concatenate([bias_of(gate.bias, cells) for gate in cell.gates])
+    taps, pairs = window_taps(weights.reshape(channels, 1, 1, depth), ONE_BY_ONE, depth)
+    of_inputs = fixed_scaling(bias, *of_channels(p.weights, cells))
+    finish = Range(0, -32768, 32767, np.dtype(np.int16))
+    multiply(draft, images, 2 * depth * np.arange(rows), taps, pairs, of_inputs, finish, start, 0, channels)
+    taps, pairs = window_taps(recurrent.reshape(channels, 1, 1, cells), ONE_BY_ONE, cells)
+    of_state = fixed_scaling(np.zeros(channels, np.int64), *of_channels(p.recurrent, cells))
+    vectors = -(-channels // LANES)
+    draft.add(
+        Lstm(
+            start,
+            *walk,
+            cells,
+            draft.keep(pack(pairs, np.int8)),
+            vectors,
+            draft.keep(of_state.parameters),
+            *p.limits,
+            draft.keep(tabulated(p.sigmoid)),
+            draft.keep(tabulated(p.tanh)),
+            draft.keep(tabulated(p.tanh_of_state)),
+            draft.keep(np.concatenate([scaling(*p.keep), scaling(*p.new), scaling(*p.hidden)])),
+            *p.cell_clip,
+            p.hidden_zero_point,
+            p.offset,
+            draft.state(cell.hidden),
+            draft.state(cell.state),
+            draft.write(y),
+            draft.keep(taps.astype(np.int64)),
+            draft.scratch(4 * LANES * vectors),
+            draft.scratch(2 * LANES * vectors),
+            draft.scratch(4 * 2 * LANES * -(-cells // LANES)),
+        )
+    )
+
+
+def side_by_side(matrices: list[Tensor | None], zero_points: tuple[int, ...]) -> Array:
+    """The weights of all gates, less their zero points, one gate's outputs after the other's."""
+    arrays = [constant(each) for each in matrices]
+    require_compiled(all(each is not None and each.dtype == np.int8 for each in arrays))
+    centred = [each.astype(np.int64) - zero for each, zero in zip(arrays, zero_points, strict=True) if each is not None]
+    return np.concatenate(centred)
+
+
+def bias_of(tensor: Tensor | None, cells: int) -> Array:
+    """A gate's bias, 0 without one."""
+    if tensor is None:
+        return np.zeros(cells, np.int64)
+    values = constant(tensor)
+    require_compiled(values is not None)
+    assert values is not None
+    return values.astype(np.int64)
+
+
+def of_channels(multipliers: tuple[Multiplier, ...], cells: int) -> tuple[Array, Array]:
+    """Multipliers and shifts of the channels, of which each gate has so many."""
+    return np.repeat([m for m, _ in multipliers], cells), np.repeat([shift for _, shift in multipliers], cells)
+
+
+def tabulated(function: Table) -> Array:
+    """What a function of one int16 gives for each."""
+    return function(np.arange(-(2**15), 2**15)).astype(np.int16)

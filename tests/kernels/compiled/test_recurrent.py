@@ -1,0 +1,95 @@
+"""What compiled kernels compute of recurrent operators is what numpy computes, over several runs that share a state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refinfer.kernels.registry import DIALECTS
+from refinfer.machine import Machine
+from refinfer.schema import read_model
+from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator
+from refinfer.schema.errors import UnsupportedNode
+from tests.kernels.bits import Random
+from tests.kernels.recurrent_models import INT8, Lstm, random_lstm
+
+pytest.importorskip("numba", reason="compiled kernels need numba")
+
+COUNT = 5 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 20
+RUNS = 3
+PLAIN: dict[str, Any] = {"outputs": None, "cifg": False, "peephole": False, "norm": False, "projection_clip": 0.0}
+
+Make = Callable[[Random], Lstm]
+
+
+def bits_of(machine: Machine, inputs: list[Any]) -> list[bytes]:
+    """Outputs and states after a run, or why there is none."""
+    try:
+        outputs = machine.call(0, inputs)
+    except UnsupportedNode as refusal:
+        return [str(refusal).encode()]
+    states = [machine.constants(0)[x.index] for x in machine.graph.subgraphs[0].tensors if x.is_variable]
+    return [each.tobytes() for each in (*outputs, *states) if each is not None]
+
+
+def is_compiled_and_agrees(model: bytes, inputs: Callable[[], list[Any]], dialect: str) -> bool:
+    """Assert that both tiers give the same; whether the second has a plan."""
+    graph = read_model(model)
+    try:
+        numpy, compiled = (Machine(graph, DIALECTS[dialect], engine=engine) for engine in ("numpy", "compiled"))
+    except UnsupportedNode:
+        return False
+    for _ in range(RUNS):
+        given = inputs()
+        assert bits_of(numpy, given) == bits_of(compiled, given)
+    return compiled.plan(0, [x.shape for x in given]) is not None
+
+
+def inputs_of(lstm: Lstm) -> list[Any]:
+    """Random values."""
+    return [lstm.input()]
+
+
+def compare(dialect: str, make: Make, least: float) -> None:
+    """Some models, of which at least this part is compiled."""
+    random = np.random.default_rng(29)
+    found = []
+    for _ in range(COUNT):
+        lstm = make(random)
+        model = lstm.model()
+        found.append(is_compiled_and_agrees(model, partial(inputs_of, lstm), dialect))
+    assert sum(found) >= least * COUNT
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_lstm_of_integers_is_the_same(dialect: str) -> None:
+    compare(dialect, lambda random: random_lstm(random, INT8, INT8, **PLAIN), 0.9)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_large_lstm_of_integers_is_the_same(dialect: str) -> None:
+    def make(random: Random) -> Lstm:
+        inputs, cells = (int(each) for each in random.integers(20, 90, 2))
+        return random_lstm(random, INT8, INT8, **PLAIN | {"inputs": inputs, "cells": cells})
+
+    compare(dialect, make, 0.9)
+
+
+def test_an_lstm_without_activation_is_the_same() -> None:
+    none = ActivationFunctionType.NONE
+    compare("tflm", lambda random: random_lstm(random, INT8, INT8, plain=True, activation=none), 0.9)
+
+
+def test_one_step_is_the_same() -> None:
+    op = BuiltinOperator.LSTM
+    compare("litert", lambda random: random_lstm(random, INT8, INT8, op=op, **PLAIN), 0.9)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_has_no_kernel_is_left_to_numpy(dialect: str) -> None:
+    compare(dialect, lambda random: random_lstm(random, INT8, INT8), 0.0)

@@ -37,7 +37,8 @@ BOTH = "both"
 TOP = 5
 NO_ANSWER = -1
 NORMAL_95 = 1.959963984540054  # of the normal distribution, 95 % lie within so many standard deviations
-ALONE = 0.3  # seconds of work that are done before other processes are asked to help: it takes as long to start them
+ALONE = 0.3  # seconds of work that are done before it is asked how long the rest will take
+WORTH_HELP = 4.0  # seconds of it from which on other processes help: one takes about a second to start
 SECONDS_OF_A_CHUNK = 0.2
 
 
@@ -424,14 +425,14 @@ def on_all_cores(worker: Worker, items: Items, jobs: int, engine: str | None) ->
     Processes rather than threads: most of the time of a small model is Python's own. They are spawned, since numpy has
     threads by now, which a fork would lose.
     """
-    start, done = monotonic(), 0
-    while done < len(items) and (jobs == 1 or monotonic() - start < ALONE):
+    start, done, each = monotonic(), 0, 0.0
+    while done < len(items) and (jobs == 1 or each * done < ALONE or each * (len(items) - done) < WORTH_HELP):
         yield worker(items[done])
         done += 1
+        each = (monotonic() - start) / done
     left = items[done:]
     if len(left) == 0:
         return
-    each = (monotonic() - start) / done
     size = max(1, min(int(SECONDS_OF_A_CHUNK / each), -(-len(left) // (4 * jobs))))
     models = [(bytes(side.graph.file), *side[1:]) for side in worker.sides]
     with ProcessPoolExecutor(jobs, get_context("spawn"), start_worker, (models, worker.pixels, engine)) as pool:

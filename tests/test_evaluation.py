@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -60,11 +61,20 @@ def test_the_figures_of_the_readme_come_out(name: str, litert: str, tflm: str, d
 
 def test_other_processes_find_the_same(digits: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refinfer.evaluation.ALONE", 0.001)
+    monkeypatch.setattr("refinfer.evaluation.WORTH_HELP", 0)
+    pools: list[int] = []
+
+    def pool(jobs: int, *arguments: Any) -> ProcessPoolExecutor:
+        pools.append(jobs)
+        return ProcessPoolExecutor(jobs, *arguments)
+
+    monkeypatch.setattr("refinfer.evaluation.ProcessPoolExecutor", pool)
     images, labels = digits[0][:100], digits[1][:100]
     stream = MODELS / "digits_stream_int8.tflite"
     done: list[str] = []
     alone = evaluate(stream, images, labels, std=16)
     together = evaluate(stream, images, labels, std=16, jobs=2, progress=done.append)
+    assert pools == [2]
     assert len(done) == 100
     assert alone.to_dict() == together.to_dict()
     first, second = (found.scores[0].outputs for found in (alone, together))

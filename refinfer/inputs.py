@@ -274,6 +274,8 @@ def numpy_file(file: str) -> dict[str, Array]:
         if error.filename is not None:
             raise
         raise UsageError(f"{file}: cannot be read: {error}") from None
+    except ModuleNotFoundError:  # without numpy
+        raise
     except Exception as error:  # numpy and zipfile raise what they like for broken files
         raise UsageError(f"{file}: cannot be read: {error}") from None
 

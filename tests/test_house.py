@@ -108,9 +108,11 @@ def test_looking_into_a_file_needs_no_package_either(command: str) -> None:
     assert (done.returncode, "numpy" in done.stderr.split()) == (0, False), done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "diff"])
-def test_what_computes_says_in_a_line_that_it_needs_numpy(command: str) -> None:
-    done = run_without_packages(command, str(ROOT / DEMO_MODEL))
+@pytest.mark.parametrize(
+    ("command", "data"), [("run", ()), ("diff", ()), ("evaluate", (str(ROOT / "models" / "digits_held_out.npz"),))]
+)
+def test_what_computes_says_in_a_line_that_it_needs_numpy(command: str, data: tuple[str, ...]) -> None:
+    done = run_without_packages(command, str(ROOT / DEMO_MODEL), *data)
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == "refinfer: this needs numpy: pip install numpy"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 WIDTH = 500  # sets of tasks of one size that are kept
+MOST_RUNS = 200_000  # that are tried in all, or a width at least of each size
 
 
 class Task(NamedTuple):
@@ -68,10 +69,16 @@ def best_order(tasks: Sequence[Task], things: Things, below: int, width: int = W
     """An order whose peak is lower than `below`, and as low as may be; None if none was found."""
     scheme = Scheme(tasks, things)
     states, proven = [scheme.start], True
+    most = max(width, MOST_RUNS // (len(tasks) + 1))
     for _ in tasks:
         following: dict[int, State] = {}
+        runs = 0
         for state in states:
+            if runs > most:
+                proven = False
+                break
             for new in scheme.next(state):
+                runs += 1
                 if new.peak < below and (new.done not in following or new[:2] < following[new.done][:2]):
                     following[new.done] = new
         states = sorted(following.values(), key=lambda state: state[:3])
@@ -98,14 +105,15 @@ class Scheme:
             _union([*(maker.get(thing, 0) for thing in task.needs), *(1 << other for other in task.after)])
             for task in tasks
         ]
-        self._followers = [
-            [other for other, needed in enumerate(self._needed) if needed >> index & 1] for index in range(len(tasks))
-        ]
+        self._followers: list[list[int]] = [[] for _ in tasks]
+        for index, needed in enumerate(self._needed):
+            for other in _bits(needed):
+                self._followers[other].append(index)
         never = 1 << len(tasks)  # stands for the one who wants it in the end
-        self._users = [
-            _union([never * (thing in things.wanted), *(1 << i for i, task in enumerate(tasks) if thing in task.needs)])
-            for thing in range(len(things.nbytes))
-        ]
+        self._users = [never * (thing in things.wanted) for thing in range(len(things.nbytes))]
+        for index, task in enumerate(tasks):
+            for thing in task.needs:
+                self._users[thing] |= 1 << index
         at_first = sum(things.nbytes[thing] for thing in things.given)
         unused = sum(things.nbytes[thing] for thing in things.given if not self._users[thing])
         ready = _union([1 << index for index, needed in enumerate(self._needed) if not needed])

@@ -21,6 +21,11 @@ class United(NamedTuple):
         return tuple(offsets[each] for each in self.stands_for)
 
 
+def whole(problem: Problem) -> United:
+    """The problem as it is."""
+    return United(problem, tuple(range(len(problem.buffers))))
+
+
 MOST_READINGS = 8
 
 

@@ -17,14 +17,18 @@ from time import monotonic
 from typing import NamedTuple
 
 from refinfer.planners.exact import Budget, Exhausted, decide
-from refinfer.planners.fit import ORDERS, Fit, lowest, neighbours, place_in_order, tightest
+from refinfer.planners.fit import ORDERS, Choice, Fit, lowest, neighbours, place_in_order, tightest
 from refinfer.planners.greedy import place_greedily
 from refinfer.planners.problem import Buffer, Offsets, Overlap, Problem, height, lower_bound
-from refinfer.planners.reduce import United, peel, readings
+from refinfer.planners.reduce import United, peel, readings, whole
 
-SHARES = 40  # of the choices: what the first decisions may take each
+TOLERANCE = 15  # one part in so many may a placement be worse than the one before, at first
+QUICK, SLOW = 80, 8  # the part of all choices that a decision may take at first, and later
+MOST_LOOKS = 10_000_000  # from one buffer to another, in all orders that are tried
 MOST = 10_000  # buffers, and ...
-MANY_PAIRS = 2_000_000  # ... pairs of them that live together: from there on, greedy alone is fast enough
+MANY_PAIRS = 500_000  # ... pairs of them that live together: from there on, greedy alone is fast enough
+
+STARTS = tuple(product(ORDERS, (lowest, tightest)))
 
 
 class Effort(NamedTuple):
@@ -55,14 +59,17 @@ def solve(problem: Problem, effort: Effort = Effort(), seed: int = 0) -> Solutio
     best = Best(buffers, place_greedily(buffers))
     if best.height > bound and is_tractable(buffers):
         clock = Clock(effort.seconds)
-        ways, all_of_them = readings(problem)
-        bounds = []
-        for way in ways:
-            bounds.append(_improve(way, best, bound, effort, clock, seed))
-            if best.height == bound:
-                break
-        else:
-            bound = min(bounds) if all_of_them else bound
+        fit = Fit(problem)
+        for order, choose in STARTS:
+            best.offer(fit.place(order(buffers), choose))
+        budget = Budget(effort.choices)
+        orders = min(effort.orders, MOST_LOOKS // (1 + sum(map(len, fit.neighbours))))
+        bound = _search(problem, best, bound, budget, effort.choices // QUICK, clock)
+        if best.height > bound:
+            for united in (whole(problem), *readings(problem)[0][:1]):
+                for offsets in shifted(Fit(united.problem), bound, orders // 2, clock, seed):
+                    best.offer(united.unfold(offsets))
+            bound = _search(problem, best, bound, budget, effort.choices // SLOW, clock)
     return Solution(best.offsets, best.height, min(bound, best.height))
 
 
@@ -98,25 +105,17 @@ class Clock:
         return self._end is not None and monotonic() >= self._end
 
 
-def _improve(united: United, best: Best, bound: int, effort: Effort, clock: Clock, seed: int) -> int:
-    """Look for better placements of `united`, and give a bound for all of them."""
-    problem = united.problem
-    fit = Fit(problem)
-    for order, choose in product(ORDERS, (lowest, tightest)):
-        best.offer(united.unfold(fit.place(order(problem.buffers), choose)))
-        if best.height == bound:
-            return bound
-    budget = Budget(effort.choices)
-    for share, orders in ((budget.left // SHARES, effort.orders), (None, 0)):
-        bound = _narrow(united, best, bound, budget, share, clock)
-        if best.height <= bound or clock.is_over:
-            break
-        for offsets in shifted(fit, bound, orders, clock, seed):
-            best.offer(united.unfold(offsets))
-    return bound
+def _search(problem: Problem, best: Best, bound: int, budget: Budget, share: int, clock: Clock) -> int:
+    """Search in each reading of the exact pairs; a bound for all of them, if those are all that there is."""
+    ways, all_of_them = readings(problem)
+    bounds = [bound]
+    for way in ways:
+        if best.height > bound:
+            bounds.append(_narrow(way, best, bound, budget, share, clock))
+    return min(bounds[1:], default=bound) if all_of_them and best.height > bound else bound
 
 
-def _narrow(united: United, best: Best, bound: int, budget: Budget, share: int | None, clock: Clock) -> int:
+def _narrow(united: United, best: Best, bound: int, budget: Budget, share: int, clock: Clock) -> int:
     """Decide about heights from `bound` up to the best; the lowest that is not refuted.
 
     Only what lies at the bound itself is a proof; above a height that was given up on, better placements are sought.
@@ -164,27 +163,51 @@ def fits(problem: Problem, capacity: int, budget: Budget, share: int | None = No
 
 
 def shifted(fit: Fit, bound: int, orders: int, clock: Clock, seed: int) -> Iterator[Offsets]:
-    """Better and better placements: what lies on top, or beside it, is placed earlier than it was."""
-    random, buffers = Random(seed), fit.buffers
-    order = min(
-        (each(buffers) for each in ORDERS),
-        key=lambda order: height(buffers, fit.place(order)),
-    )
-    offsets = fit.place(order)
-    now = height(buffers, offsets)
-    for _ in range(orders):
-        if now <= bound or clock.is_over:
-            return
-        on_top = [index for index, offset in enumerate(offsets) if offset + buffers[index].nbytes == now]
+    """Better and better placements: what lies on top, or beside it, is placed earlier than it was.
+
+    Each of the usual orders is a start; half of the work goes on from where the best of them led.
+    """
+    random = Random(seed)
+    ends = []
+    for order, choose in STARTS:
+        walk = Walk(fit, order(fit.buffers), choose, random)
+        yield from walk.go(orders // (2 * len(STARTS)), bound, clock)
+        ends.append(walk)
+    yield from min(ends, key=lambda walk: walk.height).go(orders // 2, bound, clock)
+
+
+class Walk:
+    """From one order to the next."""
+
+    def __init__(self, fit: Fit, order: list[int], choose: Choice, random: Random) -> None:
+        self._fit, self._order, self._choose, self._random = fit, order, choose, random
+        self._offsets = fit.place(order, choose)
+        self.height = height(fit.buffers, self._offsets)
+
+    def go(self, orders: int, bound: int, clock: Clock) -> Iterator[Offsets]:
+        """Try so many orders; what is better than all before is told.
+
+        Orders that are a little worse are gone on from too, less and less so.
+        """
+        lowest_yet = self.height
+        for number in range(orders):
+            if lowest_yet <= bound or clock.is_over:
+                return
+            order = self._changed()
+            offsets = self._fit.place(order, self._choose)
+            found = height(self._fit.buffers, offsets)
+            if found <= self.height + lowest_yet * (orders - number) // (orders * TOLERANCE):
+                self._order, self._offsets, self.height = order, offsets, found
+            if found < lowest_yet:
+                lowest_yet = found
+                yield offsets
+
+    def _changed(self) -> list[int]:
+        buffers, random = self._fit.buffers, self._random
+        on_top = [each for each, start in enumerate(self._offsets) if start + buffers[each].nbytes == self.height]
         index = random.choice(on_top)
-        index = random.choice([index, *fit.neighbours[index]])
-        place = order.index(index)
-        if place == 0:
-            continue
-        changed = order[:place] + order[place + 1 :]
-        changed.insert(random.randrange(place), index)
-        found = fit.place(changed)
-        if height(buffers, found) <= now:
-            if height(buffers, found) < now:
-                yield found
-            order, offsets, now = changed, found, height(buffers, found)
+        index = random.choice([index, *self._fit.neighbours[index]])
+        place = self._order.index(index)
+        order = self._order[:place] + self._order[place + 1 :]
+        order.insert(random.randrange(place) if place else random.randrange(len(self._order)), index)
+        return order

@@ -9,6 +9,7 @@ from refinfer.kernels.compiled.records import (
     Dequantize,
     LookUp,
     Lstm,
+    LstmFloats,
     Mean,
     Move,
     Multiply,
@@ -39,7 +40,8 @@ from refinfer.kernels.compiled.records import (
     DEPTHWISE_FLOATS,
     POOL_FLOATS,
     LSTM,
-) = range(16)
+    LSTM_FLOATS,
+) = range(17)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -58,4 +60,5 @@ OPCODES: dict[type[Record], int] = {
     DepthwiseFloats: DEPTHWISE_FLOATS,
     PoolFloats: POOL_FLOATS,
     Lstm: LSTM,
+    LstmFloats: LSTM_FLOATS,
 }

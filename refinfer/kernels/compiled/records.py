@@ -322,6 +322,33 @@ class Lstm(NamedTuple):
     memory: Address
 
 
+class LstmFloats(NamedTuple):
+    """An LSTM in floats."""
+
+    source: Address
+    batches: int
+    times: int
+    batch_step: int  # rows from one batch to the next
+    time_step: int
+    depth: int
+    cells: int
+    is_eigen: bool  # adds, and has functions, as the library Eigen does; else as C's loops
+    weights: int
+    recurrent: int
+    vectors: int
+    bias: int
+    limits: int  # of sums, then of the state
+    expf: int
+    tanhf: int
+    hidden: int
+    state: int
+    output: Address
+    taps: int
+    first: Address
+    gates: Address
+    squashed: Address
+
+
 Record = (
     PadFloats
     | MultiplyFloats
@@ -339,6 +366,7 @@ Record = (
     | Mean
     | Softmax
     | Lstm
+    | LstmFloats
 )
 
 KINDS = {TensorType.INT8: 0, TensorType.UINT8: 1, TensorType.INT16: 2}

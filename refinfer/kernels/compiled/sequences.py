@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refinfer.kernels import gemmlowp, lstm, lstm_full, lstm_integer, lstm_plain
+from refinfer.kernels import gemmlowp, lstm, lstm_float, lstm_full, lstm_integer, lstm_plain
 from refinfer.kernels.common import input_at, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
+from refinfer.kernels.compiled.float_products import pack as pack_floats
+from refinfer.kernels.compiled.functions import address_of
 from refinfer.kernels.compiled.jit import LANES
 from refinfer.kernels.compiled.products import ONE_BY_ONE, fixed_scaling, multiply, pack, window_taps
-from refinfer.kernels.compiled.records import KINDS, Lstm, Widen
+from refinfer.kernels.compiled.records import KINDS, Lstm, LstmFloats, Widen
 from refinfer.kernels.compiled.simple import scaling
 from refinfer.kernels.compute import constant
 from refinfer.kernels.doubles import Range
 from refinfer.kernels.recurrent import Cell, cell_of
-from refinfer.schema.enums import TensorType
+from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import LSTMOptions, UnidirectionalSequenceLSTMOptions
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 Multiplier = tuple[int, int]
 Table = Callable[["Array"], "Array"]
 
-INT8, INT16 = TensorType.INT8, TensorType.INT16
+FLOAT32, INT8 = TensorType.FLOAT32, TensorType.INT8
 OF_GATES = 5  # intermediate tensors of the cell whose gates have 16 bits
 ONE = 1, 1 << 30  # a left shift and a multiplier that are 1 together
 
@@ -85,8 +87,13 @@ def plan_sequence_lstm(draft: Draft, node: Node) -> None:
 def plan_full(draft: Draft, node: Node, options: lstm_full.AnyOptions, walk: Walk) -> None:
     """The cell whose gates have 16 bits."""
     x, cell = input_at(node, 0), cell_of(node.inputs)
-    require_compiled(x.type == INT8 and len(node.intermediates) == OF_GATES)
     require_plain(cell)
+    if x.type == FLOAT32:
+        require_compiled(options.fused_activation_function == ActivationFunctionType.TANH)
+        require_compiled(walk.batches == 1 or walk.batch_step != 1)  # or several batches are one product
+        plan_floats(draft, node, cell, walk, options.cell_clip, is_eigen=True)
+        return
+    require_compiled(x.type == INT8 and len(node.intermediates) == OF_GATES)
     p = lstm_integer.params_of(node, x, cell, options.cell_clip, options.proj_clip)
     clip = p.cell_clip if p.cell_clip > 0 else 1 << 15
     arithmetic = Arithmetic(
@@ -113,6 +120,10 @@ def plan_sequence_lstm_plain(draft: Draft, node: Node) -> None:
     """TFLM's cell."""
     options = options_of(node, UnidirectionalSequenceLSTMOptions)
     x, cell = input_at(node, 0), cell_of(node.inputs)
+    if x.type == FLOAT32:
+        require_compiled(options.fused_activation_function == ActivationFunctionType.TANH)
+        plan_floats(draft, node, cell, walk_of(draft, node), options.cell_clip, is_eigen=False)
+        return
     require_compiled(x.type == INT8)
     p = lstm_plain.params_of(x, cell, options.cell_clip, options.fused_activation_function)
     low, high = (-32768, 32767) if p.cell_clip is None else (-p.cell_clip, p.cell_clip)
@@ -202,6 +213,52 @@ def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: A
             draft.scratch(4 * 2 * LANES * -(-cells // LANES)),
         )
     )
+
+
+def plan_floats(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, cell_clip: float, *, is_eigen: bool) -> None:
+    """One row for all; C's functions are there, or the node is left to numpy."""
+    x, y = input_at(node, 0), output_at(node, 0)
+    weights = floats_side_by_side([gate.weights for gate in cell.gates])
+    recurrent = floats_side_by_side([gate.recurrent for gate in cell.gates])
+    require_compiled(weights.ndim == recurrent.ndim == 2)
+    (channels, depth), cells = weights.shape, recurrent.shape[1]
+    require_compiled(channels == 4 * cells and cells > 1)
+    require_compiled((cell.hidden.elements, cell.state.elements) == (walk.batches * cells,) * 2)
+    vectors = -(-channels // LANES)
+    bias = floats_side_by_side([gate.bias for gate in cell.gates], cells)
+    largest = lstm_float.LARGEST_FLOAT if is_eigen else np.inf
+    clip = cell_clip if cell_clip > 0 else np.inf
+    draft.add(
+        LstmFloats(
+            draft.read(x),
+            *walk,
+            depth,
+            cells,
+            is_eigen,
+            draft.keep(pack_floats(weights)),
+            draft.keep(pack_floats(recurrent)),
+            vectors,
+            draft.keep(pack_floats(bias[:, None])),
+            draft.keep(np.array([-largest, largest, -clip, clip], np.float32)),
+            address_of("expf"),
+            address_of("tanhf"),
+            draft.state(cell.hidden),
+            draft.state(cell.state),
+            draft.write(y),
+            draft.keep(4 * np.arange(max(depth, cells))),
+            draft.scratch(4 * LANES * vectors),
+            draft.scratch(4 * LANES * vectors),
+            draft.scratch(4 * cells),
+        )
+    )
+
+
+def floats_side_by_side(tensors: list[Tensor | None], count: int = 0) -> Array:
+    """Constant floats of all gates, one gate's after the other's; so many zeros where there are none."""
+    require_compiled(all(each is not None or count > 0 for each in tensors))
+    arrays = [np.zeros(count, np.float32) if each is None else constant(each) for each in tensors]
+    require_compiled(all(each is not None and each.dtype == np.float32 for each in arrays))
+    return np.concatenate([each for each in arrays if each is not None])
 
 
 def side_by_side(matrices: list[Tensor | None], zero_points: tuple[int, ...]) -> Array:

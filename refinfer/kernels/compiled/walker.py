@@ -16,6 +16,7 @@ from refinfer.kernels.compiled.opcodes import (
     DEQUANTIZE,
     LOOK_UP,
     LSTM,
+    LSTM_FLOATS,
     MEAN,
     MOVE,
     MULTIPLY,
@@ -29,6 +30,7 @@ from refinfer.kernels.compiled.opcodes import (
 )
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
 from refinfer.kernels.compiled.recurrent import lstm
+from refinfer.kernels.compiled.recurrent_floats import lstm_floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,4 +92,9 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24],
                 r[25], r[26],
+            )  # fmt: skip
+        elif r[0] == LSTM_FLOATS:
+            lstm_floats(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22],
             )  # fmt: skip

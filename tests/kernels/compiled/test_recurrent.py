@@ -16,13 +16,27 @@ from refinfer.schema import read_model
 from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator
 from refinfer.schema.errors import UnsupportedNode
 from tests.kernels.bits import Random
-from tests.kernels.recurrent_models import INT8, Lstm, random_lstm
+from tests.kernels.recurrent_models import FLOAT32, INT8, Lstm, random_lstm
 
 pytest.importorskip("numba", reason="compiled kernels need numba")
 
 COUNT = 5 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 20
 RUNS = 3
-PLAIN: dict[str, Any] = {"outputs": None, "cifg": False, "peephole": False, "norm": False, "projection_clip": 0.0}
+PLAIN: dict[str, Any] = {
+    "activation": ActivationFunctionType.TANH,
+    "outputs": None,
+    "cifg": False,
+    "peephole": False,
+    "norm": False,
+    "projection_clip": 0.0,
+}
+    "activation": ActivationFunctionType.TANH,
+    "outputs": None,
+    "cifg": False,
+    "peephole": False,
+    "norm": False,
+    "projection_clip": 0.0,
+}
 
 Make = Callable[[Random], Lstm]
 
@@ -83,6 +97,20 @@ def test_a_large_lstm_of_integers_is_the_same(dialect: str) -> None:
 def test_an_lstm_without_activation_is_the_same() -> None:
     none = ActivationFunctionType.NONE
     compare("tflm", lambda random: random_lstm(random, INT8, INT8, plain=True, activation=none), 0.9)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_lstm_of_floats_is_the_same(dialect: str) -> None:
+    compare(dialect, lambda random: random_lstm(random, FLOAT32, FLOAT32, **PLAIN), 0.4)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_large_lstm_of_floats_is_the_same(dialect: str) -> None:
+    def make(random: Random) -> Lstm:
+        inputs, cells = (int(each) for each in random.integers(20, 90, 2))
+        return random_lstm(random, FLOAT32, FLOAT32, **PLAIN | {"inputs": inputs, "cells": cells, "time_major": False})
+
+    compare(dialect, make, 0.9)
 
 
 def test_one_step_is_the_same() -> None:

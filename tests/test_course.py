@@ -35,6 +35,12 @@ def test_each_page_of_the_course_begins_with_a_command(page: Path) -> None:
     assert re.match(r"    (refinfer \w+ |pip install )", command)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_near_the_top_of_each_page_is_something_to_paste(page: Path) -> None:
+    beginning = "\n".join(page.read_text(encoding="utf-8").splitlines()[:12])
+    assert re.search(r"^    (refinfer|pip|make|python) |^```(pycon|console)$", beginning, re.MULTILINE)
+
+
 def test_the_course_lists_its_pages_in_their_order() -> None:
     listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", COURSE_INDEX, re.MULTILINE)
     assert listed == [page.name for page in ESSAYS]

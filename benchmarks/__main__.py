@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from benchmarks import batch, cold_start, first_run, loading, memory, scan, steady
+from benchmarks import batch, cold_start, first_run, loading, memory, plans, scan, steady
 from benchmarks.facts import facts, summary
 from benchmarks.models import chosen
 from benchmarks.report import Section, Settings
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Section]] = {
     "cold_start": cold_start.run,
     "loading": loading.run,
     "scan": scan.run,
+    "plans": plans.run,
 }
 
 

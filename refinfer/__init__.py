@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from refinfer.interpreter import Interpreter
     from refinfer.kernels.compiled.tiers import warmup
     from refinfer.planning import Plan, plan
+    from refinfer.many import run_many
     from refinfer.scan import FileVerdict, fit_many
     from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
     from refinfer.simulator import Refused, Report, Target, simulate
@@ -69,6 +70,7 @@ __all__ = [
     "place_in_regions",
     "plan",
     "read_model",
+    "run_many",
     "simulate",
     "simulate_together",
     "warmup",
@@ -81,6 +83,7 @@ _HOMES = {
     "refinfer.explanation.explain": ("Explanation", "explain"),
     "refinfer.interpreter": ("Interpreter",),
     "refinfer.kernels.compiled.tiers": ("warmup",),
+    "refinfer.many": ("run_many",),
     "refinfer.scan": ("FileVerdict", "fit_many"),
     "refinfer.verdict": ("Verdict", "fit"),
     "refinfer.versions": ("VersionComparison", "diff_models"),

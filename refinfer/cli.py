@@ -594,6 +594,16 @@ def targets(arguments: Namespace) -> int:
     return YES
 
 
+def warmup(arguments: Namespace) -> int:
+    """`refinfer warmup`: NO if the kernels could not be kept for other processes."""
+    from refinfer.kernels.compiled.tiers import warm
+    from refinfer.terminal.warmup import warm_lines, warm_to_dict
+
+    done = warm()
+    write_json(warm_to_dict(done, SCHEMA)) if arguments.json else write(warm_lines(done, screen()))
+    return YES if done.kept else NO
+
+
 def show_help(_: Namespace) -> int:
     """`refinfer` with nothing behind it."""
     parser().print_help()
@@ -908,4 +918,5 @@ COMMANDS = {
         [_option("id", metavar="ID", nargs="?", help="one board, with every source"), JSON],
     ),
     "targets": (targets, "for which builds of TFLM are arenas computed, and how was that verified?", [JSON]),
+    "warmup": (warmup, "compile the kernels ahead, so that no run waits or computes in numpy", [JSON]),
 }

@@ -75,7 +75,8 @@ class Interpreter:
     `dialect` is "litert" (LiteRT's reference kernels, BUILTIN_REF) or "tflm" (TFLM's, what a board computes).
     `custom_ops` maps the code of a custom operator to a function that takes the node and gives the function of its
     input arrays that computes the tuple of its output arrays. `engine` is "numpy", "compiled" or "auto" (see
-    docs/speed.md); left out, it is what REFINFER_ENGINE says, or else "auto". Results are the same bits in each. With
+    docs/speed.md); left out, it is what REFINFER_ENGINE says, or else "auto". Results are the same bits in each.
+    `num_threads` is how many threads may share a batch whose images do not know of each other; one, if left out. With
     `experimental_preserve_all_tensors` every tensor can be read after `invoke`, and the results stay the same; without,
     only inputs, outputs, variables and constants.
     """
@@ -105,6 +106,7 @@ class Interpreter:
         """
         _check_resolver(experimental_op_resolver_type)
         _check_threads(num_threads)
+        self._threads = num_threads or 1
         self._graph = read_model(_source(model_path, model_content))
         if experimental_delegates:
             load_delegate("")
@@ -267,7 +269,7 @@ class Interpreter:
         """
         if state.subgraph.index != 0 or not self._machine.tier.ready:
             return
-        state.bound = self._machine.bind(0, state.sizes)
+        state.bound = self._machine.bind(0, state.sizes, self._threads)
         if state.bound is None:
             return
         tensors = (*state.subgraph.inputs, *state.subgraph.outputs)

@@ -21,6 +21,7 @@ from refinfer.schema.errors import UnsupportedNode
 from refinfer.schema.graph import Graph, Node, Subgraph, Tensor
 
 if TYPE_CHECKING:
+    from refinfer.kernels.compiled.batches import Crew
     from refinfer.kernels.compiled.plan import Plan, Segment
     from refinfer.kernels.compute import Array
 
@@ -115,19 +116,54 @@ class Machine:
 
             subgraph = self.graph.subgraphs[index]
             known = self.shapes(index, shapes)
-            computes = [None if node.custom_code in self._custom else self._compute(node) for node in subgraph.nodes]
-            evaluates = [step.evaluate for step in self._programs[index]]
+            computes, evaluates = self._computes(index), self._evaluates(index)
             states = self._variables[index]
             planned = Planned(tuple(shapes), make_plan(subgraph, computes, evaluates, self._host, known, states))
             self._planned[index] = planned
         return planned.plan
 
-    def bind(self, index: int, shapes: Sequence[Shape]) -> Bound | None:
+    def _computes(self, index: int) -> list[Compute | None]:
+        """The arithmetic of each node of a subgraph; None for the user's own."""
+        nodes = self.graph.subgraphs[index].nodes
+        return [None if node.custom_code in self._custom else self._compute(node) for node in nodes]
+
+    def _evaluates(self, index: int) -> list[Evaluate]:
+        return [step.evaluate for step in self._programs[index]]
+
+    def bind(self, index: int, shapes: Sequence[Shape], threads: int = 1) -> Bound | None:
         """A subgraph without copies: None until compiled kernels are ready, and unless its plan is one call.
 
-        Of two that are bound with other shapes the later one counts. A subgraph that others call may not be bound.
+        Images of a batch that do not know of each other are shared by so many threads. A subgraph that others call may
+        not be bound.
         """
-        plan = self.plan(index, shapes) if self.tier.ready and self.watch is None else None
+        if not self.tier.ready or self.watch is not None:
+            return None
+        return self._bind_batch(index, shapes, threads) or self._bind_whole(index, shapes)
+
+    def _bind_batch(self, index: int, shapes: Sequence[Shape], threads: int) -> Bound | None:
+        from refinfer.kernels.compiled.batches import Batch, Crew, are_parts, images_of_a_part, is_by_image
+
+        subgraph = self.graph.subgraphs[index]
+        if not shapes or any(len(shape) == 0 or shape[0] != shapes[0][0] or shape[0] < 2 for shape in shapes):
+            return None
+        batch, known = shapes[0][0], self.shapes(index, shapes)
+        if not is_by_image(subgraph, self._computes(index), self._evaluates(index), known):
+            return None
+        images = images_of_a_part(subgraph, known, batch, threads)
+        part = [(images, *shape[1:]) for shape in shapes]
+        if not are_parts(subgraph, known, self.shapes(index, part)):
+            return None
+        plan = self.plan(index, part)
+        if plan is None or plan.ports is None:
+            return None
+        arrays = [
+            tuple(np.zeros(known[each.index] or (), dtype_of(each.type)) for each in tensors)
+            for tensors in (subgraph.inputs, subgraph.outputs)
+        ]
+        return Bound(Batch(Crew(plan, threads), images, *arrays), *arrays)
+
+    def _bind_whole(self, index: int, shapes: Sequence[Shape]) -> Bound | None:
+        plan = self.plan(index, shapes)
         whole = None if plan is None else plan.whole()
         if plan is None or whole is None:
             return None
@@ -141,6 +177,17 @@ class Machine:
                     memory[...] = array
 
         return Bound(run_bound, whole.inputs, whole.outputs)
+
+    def crew(self, index: int, shapes: Sequence[Shape], threads: int) -> Crew | None:
+        """Threads that run a subgraph each for itself: None until compiled kernels are ready, and for one that keeps
+        anything from run to run, or whose plan is not one call.
+        """
+        plan = self.plan(index, shapes) if self.tier.ready and self.watch is None else None
+        if plan is None or plan.ports is None or not plan.keeps_nothing or self._variables[index]:
+            return None
+        from refinfer.kernels.compiled.batches import Crew
+
+        return Crew(plan, threads)
 
     def _settle(self, plan: Plan, index: int) -> bool:
         """Call what is called once, and bring the variables; whether the plan's rows are now all that has to run.

@@ -8,16 +8,15 @@ its name, so that processes may share the directory.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import sys
-import tempfile
+import time
 from functools import cache
-from importlib.metadata import version
+from hashlib import sha256
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
+MOST_SECONDS = 300  # that anyone needs to compile
 
 
 def directory() -> Path:
@@ -34,7 +33,18 @@ def directory() -> Path:
             return kept
     except OSError:
         pass
-    return Path(tempfile.mkdtemp(prefix="refinfer-kernels-"))
+    return elsewhere()
+
+
+@cache
+def elsewhere() -> Path:
+    """A directory that goes with this process."""
+    import atexit
+    from tempfile import TemporaryDirectory
+
+    made = TemporaryDirectory(prefix="refinfer-kernels-", ignore_cleanup_errors=True)
+    atexit.register(made.cleanup)
+    return Path(made.name)
 
 
 def place() -> Path:
@@ -47,21 +57,46 @@ def is_filled() -> bool:
     return (place() / mark()).exists()
 
 
-def mark_filled() -> Path:
-    """Say that every kernel is there; the directory."""
-    kept = directory()
-    (kept / mark()).touch()
-    return kept
+def mark_filled() -> None:
+    """Say that every kernel is there."""
+    (place() / mark()).touch()
+
+
+def claim() -> bool:
+    """Whether no other process is filling the directory; whoever is told so says when it is done, by `give_up`."""
+    try:
+        os.close(os.open(_claim(), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        if time.time() - _claim().stat().st_mtime < MOST_SECONDS:
+            return False
+        _claim().touch()  # of one that has died
+    return True
+
+
+def give_up() -> None:
+    """Let others fill the directory."""
+    _claim().unlink(missing_ok=True)
+
+
+def _claim() -> Path:
+    return directory() / mark().replace("filled", "filling")
+
+
+def nbytes(kept: Path) -> int:
+    """How much the kernels take on the disk."""
+    return sum(path.stat().st_size for path in kept.rglob("*") if path.is_file())
 
 
 def mark() -> str:
     """The name of the file that says so, by what processors can do."""
+    import platform
+
     try:
         cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
         seen = "\n".join(line for line in cpu.splitlines() if line.startswith(("flags", "Features", "model name")))
     except OSError:
         seen = platform.processor()
-    return "filled-" + hashlib.sha256((platform.machine() + seen).encode()).hexdigest()[:16]
+    return "filled-" + sha256((platform.machine() + seen).encode()).hexdigest()[:16]
 
 
 def home() -> Path:
@@ -79,8 +114,11 @@ def home() -> Path:
 @cache
 def digest() -> str:
     """What the sources and their compilers amount to; and where and when the walker was written, which numba asks."""
+    import platform
+    from importlib.metadata import version
+
     walker = SOURCES / "walker.py"
-    seen = hashlib.sha256(f"{walker} {walker.stat().st_mtime_ns}".encode())
+    seen = sha256(f"{walker} {walker.stat().st_mtime_ns}".encode())
     for path in sorted(SOURCES.glob("*.py")):
         seen.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     for part in (version("numba"), version("llvmlite"), platform.python_version(), sys.implementation.name):

@@ -49,12 +49,13 @@ def entry(signature: str) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         if INTERPRETED:
             return np.errstate(all="ignore")(function)  # machine code does not warn either
-        users = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(directory())
+        compiled, kept = numba.njit(**OPTIONS)(function), str(directory())
+        users, numba.config.CACHE_DIR = numba.config.CACHE_DIR, kept
         try:
-            compiled = numba.njit(signature, cache=True, **OPTIONS)(function)
+            compiled.enable_caching()
         finally:
             numba.config.CACHE_DIR = users
+        compiled.compile(signature)
         DISPATCHERS.append(compiled)
         (only,) = compiled.overloads.values()
         only_function: Function = only.entry_point

@@ -87,6 +87,11 @@ class Plan:
         """Run rows first to end - 1."""
         run(self.table, first, end, self.sums)
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether no run finds anything that another one left in a resource variable, or set up."""
+        return all(isinstance(part, Segment) and not part.variables for part in self.program)
+
     def whole(self) -> Whole | None:
         """The plan as one call, if it is one."""
         if self.ports is None:

@@ -2,7 +2,8 @@
 
     numpy      never
     compiled   from the beginning; whoever asks for it waits for the compiler, once for each version and machine
-    auto       when a model has run for a while, and the kernels are there; the compiler works in another process
+    auto       when a model has run for a while, and the kernels are there; the compiler works in another process, and
+               numba is loaded by another thread
 
 So a script that runs a model once neither compiles nor even loads numba, and one that runs it ten thousand times does
 not wait. Results are the same bits in every tier.
@@ -11,12 +12,14 @@ not wait. Results are the same bits in every tier.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
+from time import perf_counter
+from typing import NamedTuple
 
-from refinfer.kernels.compiled.cache import is_filled, mark_filled
+from refinfer.kernels.compiled import cache
 from refinfer.schema.errors import UsageError
 
 PATIENCE = 1.0  # seconds of running in numpy before anything is done about it, and between looks at the cache
@@ -44,14 +47,14 @@ class Waiting(Tier):
 
     def spent(self, seconds: float) -> None:
         """Look for the kernels each time that patience is at an end; have them made where there are none."""
+        if LOADED.is_set():
+            self.ready = True
+            return
         self.seconds += seconds
         if self.seconds < PATIENCE:
             return
         self.seconds = 0.0
-        if is_filled():
-            self.ready = True
-        else:
-            fill_once()
+        once(load_quietly if cache.is_filled() else fill_quietly)
 
 
 def tier(engine: str | None) -> Tier:
@@ -72,36 +75,92 @@ def tier(engine: str | None) -> Tier:
     return Tier(engine, True)
 
 
+class Warm(NamedTuple):
+    """The directory where the kernels belong, whether they are kept there, and how it came to be."""
+
+    directory: str
+    kept: bool
+    compiled: bool
+    nbytes: int
+    seconds: float
+
+
 def warmup() -> str:
     """Compile every kernel and keep it, unless that was done before; the directory where they are.
 
     For images and machines that are set up once: no later process compiles. Raises UsageError without numba.
     """
+    warm()
+    return str(cache.directory())
+
+
+def warm() -> Warm:
+    """Do that, and tell of it."""
     tier("compiled")
-    from refinfer.kernels.compiled import walker  # noqa: F401  # compiles, or loads
+    compiled, start = not cache.is_filled(), perf_counter()
+    from refinfer.kernels.compiled import plan  # noqa: F401  # compiles, or loads
 
-    return str(mark_filled())
-
-
-_filling = Lock()
-
-
-def fill_once() -> None:
-    """Have another process compile the kernels, the first time that this process is asked to.
-
-    It is on its own, so that it may end after us, and takes no time of ours.
-    """
-    if _filling.acquire(blocking=False):
-        command = [sys.executable, "-m", "refinfer.kernels.compiled.tiers"]
-        Thread(target=_run_quietly, args=(command,), daemon=True).start()
+    kept = cache.directory() == cache.place()
+    if compiled and kept:
+        cache.mark_filled()
+    nbytes = cache.nbytes(cache.place()) if kept else 0
+    return Warm(str(cache.place()), kept, compiled, nbytes, perf_counter() - start)
 
 
-def _run_quietly(command: list[str]) -> None:
+LOADED = Event()
+"""Set when the kernels are in memory."""
+
+_leaving = Event()
+_started: dict[Callable[[], None], Thread] = {}
+_starting = Lock()
+
+
+def once(work: Callable[[], None]) -> None:
+    """Have a thread of its own do this, the first time that this process is asked to."""
+    with _starting:
+        if work not in _started:
+            _started[work] = Thread(target=work, daemon=True, name=f"refinfer-{work.__name__}")
+            _started[work].start()
+
+
+def load_quietly() -> None:
+    """Load the kernels. Python must not end meanwhile: LLVM would go on in memory that is being cleared away."""
+    import atexit
+
+    atexit.register(_leave)
+    import numba  # noqa: F401
+
+    if not _leaving.is_set():
+        from refinfer.kernels.compiled import plan  # noqa: F401
+
+        LOADED.set()
+
+
+def _leave() -> None:
+    _leaving.set()
+    _started[load_quietly].join()
+
+
+def fill_quietly() -> None:
+    """Have another process compile the kernels: so it takes no time of ours, and may end after us."""
+    import subprocess
+
     nothing = subprocess.DEVNULL
+    command = [sys.executable, *FILL]
     subprocess.run(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True, check=False)
 
 
+def fill() -> None:
+    """What that process does, unless another one does it already."""
+    if cache.claim():
+        try:
+            warmup()
+        finally:
+            cache.give_up()
+
+
 ENGINES = ("auto", "numpy", "compiled")
+FILL = ("-m", "refinfer.kernels.compiled.tiers")
 
 if __name__ == "__main__":
-    warmup()
+    fill()

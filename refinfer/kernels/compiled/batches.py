@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 2**19  # what a part may take, so that it stays in the second level of a usual cache
 MOST_IMAGES = 8  # of a part: the rows of a microkernel, which then uses each weight for all of them
+CORES = os.cpu_count() or 1
 OFFSETS = (2**16, 2**24)  # of the images' numbers, far from what operators pad with
 WORTH_A_THREAD = 2e-4  # seconds: ten times what it takes to wake one
 
@@ -228,7 +229,7 @@ class Crew:
         assert whole is not None
         self._plan = plan
         self._wholes = [whole]
-        self._threads = min(threads, os.cpu_count() or 1)
+        self._threads = min(threads, CORES)
         self._seconds = 0.0  # of a task, at best
 
     def do(self, task: Callable[[Whole, int], None], numbers: Sequence[int]) -> None:
@@ -270,7 +271,7 @@ def _work(task: Callable[[Whole, int], None], whole: Whole, left: Iterator[int])
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, "refinfer")
+    return ThreadPoolExecutor(CORES, "refinfer")
 
 
 class Batch:

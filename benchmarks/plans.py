@@ -18,7 +18,7 @@ from refinfer.planners.solve import Effort, solve
 
 STEPS, HEIGHT = 200, 16 * 4096
 SIZES, ROUNDS = (10, 20, 40, 80, 160), 8
-EFFORT = Effort(orders=2_000, choices=40_000)
+EFFORT = Effort(orders=2_000, choices=100_000)
 SHORTENED = 0.2  # of the pieces
 
 

@@ -45,7 +45,7 @@ PORTABLE = (
 )
 """Each kernel library whose order of accesses is known, in each form that it has."""
 
-EFFORT = Effort(orders=2_000, choices=40_000)
+EFFORT = Effort(orders=2_000, choices=100_000)
 
 PLACED, REORDERED, OVERLAID = "buffers placed anew", "operators reordered", "outputs laid over inputs"
 

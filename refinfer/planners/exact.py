@@ -16,7 +16,7 @@ hides the other's floor by `least` bytes only, and counts for no more than those
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from refinfer.planners.fit import neighbours
 from refinfer.planners.problem import Buffer, Offsets, Problem
@@ -40,17 +40,39 @@ def decide(problem: Problem, capacity: int, budget: Budget, share: int | None = 
     """Offsets with which `problem` fits `capacity` bytes; None if there are none.
 
     It must have neither fixed places nor exact pairs. Raises Exhausted after `share` choices, or all in the budget.
+    Which buffer is tried first matters for how soon an answer is found: each of several ways has a part of the choices.
     """
     if any(buffer.nbytes > capacity for buffer in problem.buffers):
         return None
     if len(problem.buffers) > DEEPEST:
         raise Exhausted
-    granted = budget.left if share is None else min(share, budget.left)
-    search = Search(problem, capacity, granted)
+    share = budget.left if share is None else min(share, budget.left)
+    for urgency, part in URGENCIES:
+        try:
+            return _search(Search(problem, capacity, share // part, urgency), budget)
+        except Exhausted:
+            continue
+    raise Exhausted
+
+
+def _search(search: Search, budget: Budget) -> Offsets | None:
+    granted = search.choices
     try:
         return search.run()
     finally:
         budget.left -= granted - max(search.choices, 0)
+
+
+Urgency = Callable[[Buffer, int], float]
+"""How soon a buffer comes, the lowest first, by itself and by the bytes that live with it at all of its sections."""
+
+URGENCIES: tuple[tuple[Urgency, int], ...] = (
+    (lambda buffer, total: -buffer.nbytes * (buffer.last - buffer.first + 1), 8),
+    (lambda buffer, total: -buffer.nbytes, 8),
+    (lambda buffer, total: buffer.first, 8),
+    (lambda buffer, total: -total, 2),
+)
+"""... and which part of the choices each has: the last has the most, to end with a proof."""
 
 
 class Search:
@@ -60,7 +82,7 @@ class Search:
     there, `top` is the end of what is placed.
     """
 
-    def __init__(self, problem: Problem, capacity: int, choices: int) -> None:
+    def __init__(self, problem: Problem, capacity: int, choices: int, urgency: Urgency) -> None:
         buffers = problem.buffers
         self.capacity, self.choices = capacity, choices
         self.nbytes = [buffer.nbytes for buffer in buffers]
@@ -78,8 +100,12 @@ class Search:
         for index, (first, _) in enumerate(self.spans):
             for section, nbytes in enumerate(self.cores[index], first):
                 self.rest[section] += nbytes
-        total = [sum(self.rest[first : last + 1]) for first, last in self.spans]
-        self.rank = {index: rank for rank, index in enumerate(sorted(range(len(buffers)), key=lambda i: -total[i]))}
+        urgencies = [
+            urgency(buffer, sum(self.rest[first : last + 1]))
+            for buffer, (first, last) in zip(buffers, self.spans, strict=True)
+        ]
+        ranked = sorted(range(len(buffers)), key=urgencies.__getitem__)
+        self.rank = {index: rank for rank, index in enumerate(ranked)}
 
     def run(self) -> Offsets | None:
         """Search."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from refinfer.kernels.compiled.records import (
     Combine,
+    CombineFloats,
     Depthwise,
     DepthwiseFloats,
     Dequantize,
+    ExtremeBytes,
     LookUp,
+    LookUpWords,
     Lstm,
     LstmFloats,
+    MapFloats,
     Mean,
     Move,
     Multiply,
@@ -20,6 +24,8 @@ from refinfer.kernels.compiled.records import (
     Quantize,
     Record,
     Softmax,
+    SoftmaxFloats,
+    SumFloats,
     Widen,
 )
 
@@ -41,7 +47,13 @@ from refinfer.kernels.compiled.records import (
     POOL_FLOATS,
     LSTM,
     LSTM_FLOATS,
-) = range(17)
+    LOOK_UP_WORDS,
+    COMBINE_FLOATS,
+    MAP_FLOATS,
+    SOFTMAX_FLOATS,
+    SUM_FLOATS,
+    EXTREME_BYTES,
+) = range(23)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -61,4 +73,10 @@ OPCODES: dict[type[Record], int] = {
     PoolFloats: POOL_FLOATS,
     Lstm: LSTM,
     LstmFloats: LSTM_FLOATS,
+    LookUpWords: LOOK_UP_WORDS,
+    CombineFloats: COMBINE_FLOATS,
+    MapFloats: MAP_FLOATS,
+    SoftmaxFloats: SOFTMAX_FLOATS,
+    SumFloats: SUM_FLOATS,
+    ExtremeBytes: EXTREME_BYTES,
 }

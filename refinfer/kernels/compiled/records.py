@@ -13,6 +13,12 @@ from refinfer.schema.enums import TensorType
 FIXED, WIDE, FLOATING = range(3)
 """How sums are scaled; see requantize.py."""
 
+ADDED, SUBTRACTED, MULTIPLIED, DIVIDED, LARGER, SMALLER, SQUARED_DIFFERENCE = range(7)
+"""What is made of two floats."""
+
+LIMITED, LEAKY, NEGATIVE, SQUARE_ROOT, RSQRT, HARD_SWISH, SIGMOID, ELU, OF_C = range(9)
+"""What is made of one."""
+
 
 @dataclass(eq=False)
 class Buffer:
@@ -129,6 +135,69 @@ class LookUp(NamedTuple):
     number: int
     table: int
     size: int
+    output: Address
+
+
+class LookUpWords(NamedTuple):
+    """What a table of 65536 has for each int16."""
+
+    source: Address
+    table: int
+    number: int
+    output: Address
+
+
+class CombineFloats(NamedTuple):
+    """A sum of two rows of floats, or something else."""
+
+    operation: int
+    first: Address
+    second: Address
+    number: int
+    limits: int
+    output: Address
+
+
+class MapFloats(NamedTuple):
+    """A function of each of so many floats."""
+
+    operation: int
+    source: Address
+    number: int
+    parameters: int
+    function: int  # of the C library; 0 where none is needed
+    output: Address
+
+
+class SoftmaxFloats(NamedTuple):
+    """SOFTMAX of floats."""
+
+    source: Address
+    rows: int
+    depth: int
+    parameters: int
+    expf: int
+    output: Address
+
+
+class SumFloats(NamedTuple):
+    """The sum, or mean, over the middle one of three dimensions."""
+
+    source: Address
+    outer: int
+    number: int
+    inner: int
+    divisor: int
+    output: Address
+
+
+class ExtremeBytes(NamedTuple):
+    """The larger or the smaller of two int8."""
+
+    is_larger: bool
+    first: Address
+    second: Address
+    number: int
     output: Address
 
 
@@ -367,6 +436,12 @@ Record = (
     | Softmax
     | Lstm
     | LstmFloats
+    | LookUpWords
+    | CombineFloats
+    | MapFloats
+    | SoftmaxFloats
+    | SumFloats
+    | ExtremeBytes
 )
 
 KINDS = {TensorType.INT8: 0, TensorType.UINT8: 1, TensorType.INT16: 2}

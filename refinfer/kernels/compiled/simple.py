@@ -25,6 +25,7 @@ from refinfer.kernels.compiled.records import (
     Combine,
     Dequantize,
     LookUp,
+    LookUpWords,
     Mean,
     Move,
     Pool,
@@ -48,13 +49,39 @@ MAX_STRETCHES = 2**18
 
 
 def plan_table(draft: Draft, node: Node) -> None:
-    """One byte in, one number out: the table that the numpy arithmetic makes of all bytes."""
+    """One byte in, one number out: the table that the numpy arithmetic makes of all bytes; and so for int16."""
+    require_compiled(len(node.inputs) == 1)
+    if input_at(node, 0).type == TensorType.INT16:
+        plan_table_of_words(draft, node)
+    else:
+        add_table(draft, node)
+
+
+def plan_table_of_constant(draft: Draft, node: Node) -> None:
+    """Bytes and a constant that is the same for all of them."""
+    value = constant(input_at(node, 1))
+    require_compiled(value is not None and value.size == 1)
+    add_table(draft, node, value)
+
+
+def add_table(draft: Draft, node: Node, *more: Array | None) -> None:
+    """A row for a table of 256, made with `more` inputs."""
     x, y = input_at(node, 0), output_at(node, 0)
-    require_compiled(x.type in BYTES and len(node.inputs) == 1)
+    require_compiled(x.type in BYTES)
     every_byte = np.arange(256, dtype=np.uint8).view(dtype_of(x.type))
-    (table,) = draft.evaluate(every_byte.reshape((256,) + (1,) * (len(draft.shape(x)) - 1)))
+    (table,) = draft.evaluate(every_byte.reshape((256,) + (1,) * (len(draft.shape(x)) - 1)), *more)
     require_compiled(table.size == 256 and table.dtype.itemsize in (1, 2, 4))
     draft.add(LookUp(draft.read(x), prod(draft.shape(x)), draft.keep(table), table.dtype.itemsize, draft.write(y)))
+
+
+def plan_table_of_words(draft: Draft, node: Node) -> None:
+    """A table of 65536."""
+    x, y = input_at(node, 0), output_at(node, 0)
+    count = prod(draft.shape(x))
+    every_word = np.arange(-(2**15), 2**15).astype(np.int16)
+    (table,) = draft.evaluate(every_word.reshape((2**16,) + (1,) * (len(draft.shape(x)) - 1)))
+    require_compiled(table.size == 2**16 and table.dtype == np.int16 and y.type == TensorType.INT16)
+    draft.add(LookUpWords(draft.read(x), draft.keep(table), count, draft.write(y)))
 
 
 def plan_quantize(draft: Draft, node: Node) -> None:

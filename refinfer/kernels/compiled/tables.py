@@ -8,9 +8,11 @@ from typing import Any
 from refinfer.kernels import (
     activation,
     add,
+    binary,
     concatenate,
     control_flow,
     conv,
+    div,
     fully_connected,
     lstm,
     mul,
@@ -23,14 +25,43 @@ from refinfer.kernels import (
     slice,
     softmax,
     space,
+    squared_difference,
+    unary,
 )
 from refinfer.kernels.compiled.draft import Planner
+from refinfer.kernels.compiled.float_plans import (
+    PLAN_LEAKY,
+    PLAN_SQUARED_DIFFERENCE,
+    of_floats,
+    plan_combination,
+    plan_extreme,
+    plan_function,
+    plan_limits,
+    plan_nothing,
+    plan_softmax_of_floats,
+    plan_sum_of_floats,
+)
 from refinfer.kernels.compiled.products import (
     plan_conv,
     plan_conv_as_declared,
     plan_depthwise,
     plan_depthwise_as_declared,
     plan_fully_connected,
+)
+from refinfer.kernels.compiled.records import (
+    ADDED,
+    DIVIDED,
+    ELU,
+    HARD_SWISH,
+    LARGER,
+    MULTIPLIED,
+    NEGATIVE,
+    OF_C,
+    RSQRT,
+    SIGMOID,
+    SMALLER,
+    SQUARE_ROOT,
+    SUBTRACTED,
 )
 from refinfer.kernels.compiled.sequences import plan_lstm, plan_sequence_lstm, plan_sequence_lstm_plain
 from refinfer.kernels.compiled.simple import (
@@ -48,26 +79,35 @@ from refinfer.kernels.compiled.simple import (
     plan_read_variable,
     plan_softmax,
     plan_table,
+    plan_table_of_constant,
     plan_view,
 )
 from refinfer.kernels.compute import Compute
 
-OF_ONE_BYTE = (
+OF_ONE_BYTE = (activation.COMPUTE_GELU,)
+LIMITS = (
     activation.COMPUTE_RELU,
     activation.COMPUTE_RELU_N1_TO_1,
     activation.COMPUTE_RELU_0_TO_1,
     activation.COMPUTE_RELU6,
     activation.COMPUTE_RELU6_WITHOUT_RESCALING,
-    activation.COMPUTE_LEAKY_RELU,
-    activation.COMPUTE_LOGISTIC_BY_TABLE,
-    activation.COMPUTE_LOGISTIC_FIXED,
-    activation.COMPUTE_TANH_BY_TABLE,
-    activation.COMPUTE_TANH_FIXED,
-    activation.COMPUTE_HARD_SWISH,
-    activation.COMPUTE_ELU,
-    activation.COMPUTE_ELU_BY_EXP,
-    activation.COMPUTE_GELU,
 )
+FUNCTIONS: dict[Compute, Planner] = {
+    activation.COMPUTE_LEAKY_RELU: PLAN_LEAKY,
+    activation.COMPUTE_LOGISTIC_BY_TABLE: plan_function(SIGMOID, "expf"),
+    activation.COMPUTE_LOGISTIC_FIXED: plan_function(SIGMOID, "expf"),
+    activation.COMPUTE_TANH_BY_TABLE: plan_function(OF_C, "tanhf"),
+    activation.COMPUTE_TANH_FIXED: plan_function(OF_C, "tanhf"),
+    activation.COMPUTE_HARD_SWISH: plan_function(HARD_SWISH),
+    activation.COMPUTE_ELU: plan_function(ELU, "expm1f"),
+    activation.COMPUTE_ELU_BY_EXP: plan_function(ELU, "expm1f"),
+    unary.COMPUTE_EXP: plan_function(OF_C, "expf"),
+    unary.COMPUTE_LOG: plan_function(OF_C, "logf"),
+    unary.COMPUTE_NEG: plan_function(NEGATIVE),
+    unary.COMPUTE_RSQRT: plan_function(RSQRT),
+    unary.COMPUTE_RSQRT_BY_TABLE: plan_function(RSQRT),
+    unary.COMPUTE_SQRT: plan_function(SQUARE_ROOT),
+}
 VIEWS = (
     shape.COMPUTE_RESHAPE,
     shape.COMPUTE_RESHAPE_AS_DECLARED,
@@ -91,10 +131,12 @@ MOVES = (
     space.COMPUTE_SPACE_TO_DEPTH,
 )
 OTHERS: dict[Compute, Planner] = {
-    add.COMPUTE_ADD: PLAN_SUM,
-    add.COMPUTE_ADD_RESCALING: PLAN_SUM,
-    add.COMPUTE_SUB: PLAN_DIFFERENCE,
-    add.COMPUTE_SUB_RESCALING: PLAN_DIFFERENCE,
+    add.COMPUTE_ADD: plan_combination(ADDED, PLAN_SUM),
+    add.COMPUTE_ADD_RESCALING: plan_combination(ADDED, PLAN_SUM),
+    add.COMPUTE_SUB: plan_combination(SUBTRACTED, PLAN_DIFFERENCE),
+    add.COMPUTE_SUB_RESCALING: plan_combination(SUBTRACTED, PLAN_DIFFERENCE),
+    binary.COMPUTE_MAXIMUM: plan_combination(LARGER, plan_extreme(True), activated=False),
+    binary.COMPUTE_MINIMUM: plan_combination(SMALLER, plan_extreme(False), activated=False),
     concatenate.COMPUTE_CONCATENATION: plan_moves,
     control_flow.COMPUTE_ASSIGN_VARIABLE: plan_assign_variable,
     control_flow.COMPUTE_ASSIGN_VARIABLE_SET_TO_ZERO: plan_assign_variable,
@@ -106,8 +148,10 @@ OTHERS: dict[Compute, Planner] = {
     conv.COMPUTE_DEPTHWISE_CONV_2D: plan_depthwise,
     conv.COMPUTE_DEPTHWISE_CONV_2D_AS_DECLARED: plan_depthwise_as_declared,
     fully_connected.COMPUTE_FULLY_CONNECTED: plan_fully_connected,
-    mul.COMPUTE_MUL: plan_product,
-    mul.COMPUTE_MUL_QUANTIZED: plan_product,
+    div.COMPUTE_DIV: plan_combination(DIVIDED, plan_table_of_constant),
+    div.COMPUTE_DIV_AS_C: plan_combination(DIVIDED, plan_table_of_constant),
+    mul.COMPUTE_MUL: plan_combination(MULTIPLIED, plan_product),
+    mul.COMPUTE_MUL_QUANTIZED: plan_combination(MULTIPLIED, plan_product),
     pool.COMPUTE_AVERAGE_POOL_2D: PLAN_AVERAGE,
     pool.COMPUTE_MAX_POOL_2D: PLAN_MAXIMUM,
     quantize.COMPUTE_DEQUANTIZE: plan_dequantize,
@@ -115,14 +159,19 @@ OTHERS: dict[Compute, Planner] = {
     lstm.COMPUTE_LSTM: plan_lstm,
     lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM: plan_sequence_lstm,
     lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM_PLAIN: plan_sequence_lstm_plain,
-    reduce.COMPUTE_MEAN: plan_mean,
-    reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: plan_mean,
-    softmax.COMPUTE_SOFTMAX: plan_softmax,
+    reduce.COMPUTE_MEAN: of_floats(plan_sum_of_floats(is_mean=True), plan_mean),
+    reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: of_floats(plan_sum_of_floats(is_mean=True), plan_mean),
+    reduce.COMPUTE_SUM: of_floats(plan_sum_of_floats(is_mean=False), plan_nothing),
+    softmax.COMPUTE_SOFTMAX: of_floats(plan_softmax_of_floats, plan_softmax),
+    squared_difference.COMPUTE_SQUARED_DIFFERENCE: PLAN_SQUARED_DIFFERENCE,
+    squared_difference.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE: PLAN_SQUARED_DIFFERENCE,
 }
 PLANNERS: dict[Callable[..., Any], Planner] = {
     compute.fold: planner
     for table in (
         dict.fromkeys(OF_ONE_BYTE, plan_table),
+        dict.fromkeys(LIMITS, of_floats(plan_limits, plan_table)),
+        FUNCTIONS,
         dict.fromkeys(VIEWS, plan_view),
         dict.fromkeys(MOVES, plan_moves),
         OTHERS,

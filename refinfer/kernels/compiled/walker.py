@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from refinfer.kernels.compiled.arithmetic import (
+    combine_floats,
+    extreme_bytes,
+    map_floats,
+    softmax_floats,
+    sum_floats,
+)
 from refinfer.kernels.compiled.depthwise import depthwise
 from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, move, quantize
 from refinfer.kernels.compiled.floats import depthwise_floats, multiply_floats, pad_floats, pool_floats
@@ -11,12 +18,16 @@ from refinfer.kernels.compiled.jit import entry
 from refinfer.kernels.compiled.multiply import multiply, widen
 from refinfer.kernels.compiled.opcodes import (
     COMBINE,
+    COMBINE_FLOATS,
     DEPTHWISE,
     DEPTHWISE_FLOATS,
     DEQUANTIZE,
+    EXTREME_BYTES,
     LOOK_UP,
+    LOOK_UP_WORDS,
     LSTM,
     LSTM_FLOATS,
+    MAP_FLOATS,
     MEAN,
     MOVE,
     MULTIPLY,
@@ -26,10 +37,12 @@ from refinfer.kernels.compiled.opcodes import (
     POOL_FLOATS,
     QUANTIZE,
     SOFTMAX,
+    SOFTMAX_FLOATS,
+    SUM_FLOATS,
     WIDEN,
 )
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
-from refinfer.kernels.compiled.recurrent import lstm
+from refinfer.kernels.compiled.recurrent import look_up_words, lstm
 from refinfer.kernels.compiled.recurrent_floats import lstm_floats
 
 if TYPE_CHECKING:
@@ -98,3 +111,15 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22],
             )  # fmt: skip
+        elif r[0] == LOOK_UP_WORDS:
+            look_up_words(r[1], r[2], r[3], r[4])
+        elif r[0] == COMBINE_FLOATS:
+            combine_floats(r[1], r[2], r[3], r[4], r[5], r[6])
+        elif r[0] == MAP_FLOATS:
+            map_floats(r[1], r[2], r[3], r[4], r[5], r[6])
+        elif r[0] == SOFTMAX_FLOATS:
+            softmax_floats(r[1], r[2], r[3], r[4], r[5], r[6])
+        elif r[0] == SUM_FLOATS:
+            sum_floats(r[1], r[2], r[3], r[4], r[5], r[6])
+        elif r[0] == EXTREME_BYTES:
+            extreme_bytes(r[1], r[2], r[3], r[4], r[5])

@@ -30,13 +30,6 @@ PLAIN: dict[str, Any] = {
     "norm": False,
     "projection_clip": 0.0,
 }
-    "activation": ActivationFunctionType.TANH,
-    "outputs": None,
-    "cifg": False,
-    "peephole": False,
-    "norm": False,
-    "projection_clip": 0.0,
-}
 
 Make = Callable[[Random], Lstm]
 

@@ -374,6 +374,24 @@ def plan(arguments: Namespace) -> int:
     return YES
 
 
+def check(arguments: Namespace) -> int:
+    """`refinfer check`: YES if the plan in the model is safe on every target that is named, or on any if none is."""
+    from refinfer.planning import check_plan
+    from refinfer.simulator import find_target
+    from refinfer.simulator.targets import TARGETS
+    from refinfer.terminal.plan import check_lines, check_to_dict
+
+    targets = [find_target(name) for name in arguments.target or TARGETS]
+    graph = load(arguments.model)
+    checks = [check_plan(graph, target) for target in targets]
+    if arguments.json:
+        write_json(check_to_dict(graph, checks))
+    else:
+        write(check_lines(graph, checks, screen()))
+    answers = [each.holds for each in checks]
+    return YES if (all(answers) if arguments.target else any(answers)) else NO
+
+
 def inspect(arguments: Namespace) -> int:
     """`refinfer inspect`."""
     from refinfer.terminal.description import describe
@@ -821,6 +839,17 @@ COMMANDS = {
             ),
             _switch("--no-reorder", "keep the operators in their order"),
             _switch("--no-overlap", "lay no output over an input"),
+            JSON,
+        ],
+    ),
+    "check": (
+        check,
+        "on which builds is the model's plan safe?",
+        [
+            MODEL,
+            _option(
+                "--target", metavar="NAME", action="append", help="a build of TFLM, perhaps several (default: all)"
+            ),
             JSON,
         ],
     ),

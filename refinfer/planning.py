@@ -394,12 +394,38 @@ def overlapping(report: Report) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+class Check(NamedTuple):
+    """Whether a model computes on a target what it should: `clashes` are pairs of what overwrites one another there.
+
+    `refusal` is set where TFLM does not run it, be it because of the plan.
+    """
+
+    target: str
+    refusal: Refused | None
+    clashes: tuple[tuple[str, str], ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether it does."""
+        return self.refusal is None and not self.clashes
+
+
+def check_plan(model: Source | Graph, target: str | Target) -> Check:
+    """Look at where the buffers of `model` lie on `target`, by its plan or by TFLM's own, and at its kernels.
+
+    What the file says of itself is not relied on.
+    """
+    graph = model if isinstance(model, Graph) else read_model(model)
+    target = _target(target)
+    try:
+        report = simulate(graph, target)
+    except Refused as refused:
+        return Check(target.name, refused, ())
+    found = unsafe(graph, report.buffers, target.build)
+    names = tuple((report.buffers[one].what, report.buffers[two].what) for one, two in found)
+    return Check(target.name, report.refusal, names)
+
+
 def holds(graph: Graph) -> Iterator[str]:
     """The known targets on which a model with a plan in it computes what it should."""
-    for name, target in TARGETS.items():
-        try:
-            report = simulate(graph, target)
-        except Refused:
-            continue
-        if report.refusal is None and not unsafe(graph, report.buffers, target.build):
-            yield name
+    return (name for name, target in TARGETS.items() if check_plan(graph, target).holds)

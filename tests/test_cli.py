@@ -728,6 +728,8 @@ def test_a_plan_is_written_to_a_new_file_only(tmp_path: Path, capsys: Captured) 
     assert capsys.readouterr().err == f"refinfer: {path}: exists; --force overwrites it\n"
     assert main(["plan", str(path), "-o", str(path), "--force"]) == 1  # there is nothing more to be gained
     assert refinfer.simulate(str(path)).arena.minimum == after
+    assert main(["check", str(path), "--target", "cortex-m4", "--target", "cortex-m55+cmsis-nn"]) == 0
+    assert main(["check", str(path), "--target", "nano33ble-arduino"]) == 1
 
 
 def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
@@ -769,6 +771,7 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
             {"operators"},
         ),
         ("plan", [[CONV], [STREAM]], set()),
+        ("check", [[CONV], [HYBRID]], set()),
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
         ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),
         (
@@ -784,6 +787,7 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
         ("explain", [[CONV], [CONV, "--op", "6"], [HYBRID, "--op", "0"]], set()),
         ("boards", [[]], {"figures"}),
         ("targets", [[]], set()),
+        ("warmup", [[]], set()),
     ],
 )
 def test_the_fields_of_each_json_document_are_those_that_are_documented(
@@ -801,5 +805,21 @@ def test_the_fields_of_each_json_document_are_those_that_are_documented(
     assert never_seen <= NEVER_SEEN_HERE
 
 
-NEVER_SEEN_HERE = {"subgraphs[].tensors[].shape_signature[]", "errors[].model", "errors[].error"}
+NEVER_SEEN_HERE = {
+    "subgraphs[].tensors[].shape_signature[]",
+    "errors[].model",
+    "errors[].error",
+    "targets[].clashes[][]",
+}
 """Fields that are documented, but that no model or board of ours has anything in."""
+
+
+def test_kernels_are_compiled_once_and_it_is_said_where_they_are(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refinfer.warmup()
+    assert "loaded: they had been compiled before" in answer(capsys, "warmup").replace("\n", " ")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REFINFER_CACHE_DIR", str(tmp_path / "file"))  # no directory can be made there
+    assert main(["warmup"]) == 1
+    assert "cannot be written to" in capsys.readouterr().out.replace("\n", " ")

@@ -13,7 +13,7 @@ import pytest
 
 import refinfer
 from refinfer.kernels.compute import dtype_of
-from refinfer.planning import PORTABLE, RECORD, Plan, holds, plan
+from refinfer.planning import PORTABLE, RECORD, Plan, check_plan, holds, plan
 from refinfer.rewrite import changed, with_metadata
 from refinfer.schema import Graph, parse, read_model
 from refinfer.schema.enums import BuiltinOperator, TensorType
@@ -155,6 +155,27 @@ def test_a_plan_is_found_unsafe_for_kernels_that_nobody_has_read() -> None:
     for name in ("cortex-m4", "nano33ble-arduino"):
         report = refinfer.simulate(graph, name)
         assert bool(unsafe(graph, report.buffers, TARGETS[name].build)) == (name not in set(holds(graph)))
+
+
+def test_a_check_tells_what_may_be_overwritten() -> None:
+    graph = planned(plan(chain(2)))
+    assert check_plan(graph, "cortex-m4").holds
+    check = check_plan(graph, "nano33ble-arduino")
+    assert not check.holds
+    assert check.clashes == (("tensor_0", "tensor_1"), ("tensor_1", "tensor_2"))
+
+
+def test_a_plan_by_another_hand_is_not_believed() -> None:
+    """The second RELU writes 16 bytes above what it reads."""
+    wrong = with_plan(chain(2), [0, 256, 272])
+    assert [check_plan(wrong, name).holds for name in ("cortex-m4", "x86-64")] == [False, False]
+    assert plan(wrong, ["cortex-m4"]).before["cortex-m4"].head == 512  # without it
+
+
+def test_a_check_tells_that_tflm_does_not_take_the_plan() -> None:
+    check = check_plan(with_plan(chain(2), [0]), "cortex-m4")
+    assert "Nbr of offline buffer offsets (1)" in str(check.refusal)
+    assert not check.holds
 
 
 def test_a_plan_that_the_file_has_is_replaced_by_a_better_one() -> None:

@@ -1,12 +1,30 @@
-"""`refinfer plan`: what a plan saves, by what, and for whom it holds."""
+"""`refinfer plan`: what a plan saves, by what, and for whom it holds; `refinfer check`: for whom it does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from refinfer.planning import Plan
+from refinfer.planning import Check, Plan
+from refinfer.schema.graph import Graph
+from refinfer.simulator.head import OFFLINE_PLAN
+from refinfer.simulator.report import SCHEMA, model_to_dict
 from refinfer.terminal.names import model_name
-from refinfer.terminal.text import BOLD, Column, Screen, both, entries, painted, plural, table, wrapped
+from refinfer.terminal.text import (
+    BOLD,
+    END,
+    MIDDLE,
+    Column,
+    Screen,
+    both,
+    entries,
+    painted,
+    plural,
+    printable,
+    shorten,
+    table,
+    wrapped,
+)
 
 
 def plan_lines(plan: Plan, screen: Screen) -> Iterator[str]:
@@ -82,3 +100,47 @@ def written_lines(plan: Plan, path: str, nbytes: int, screen: Screen) -> Iterato
     more = nbytes - len(plan.graph.file)
     change = f"{more:,} more than before" if more >= 0 else f"{-more:,} less than before"
     return wrapped(f"Written to {path}: {nbytes:,} bytes, {change}.", screen)
+
+
+def check_lines(graph: Graph, checks: Sequence[Check], screen: Screen) -> Iterator[str]:
+    """On which targets the plan of the model is safe."""
+    safe = sum(check.holds for check in checks)
+    has = "has a plan, which" if OFFLINE_PLAN in graph.metadata else "has no plan: TFLM's own"
+    text = f"{model_name(graph)} {has} is safe on {safe} of {plural(len(checks), 'target')}"
+    yield from painted(text, screen, BOLD)
+    yield ""
+    columns = [Column("target"), Column("plan"), Column("why", cut=END)]
+    rows = [(check.target, "safe" if check.holds else "unsafe", _why(check, screen)) for check in checks]
+    yield from table(columns, rows, screen)
+
+
+MOST_OF_A_NAME = 24  # columns
+
+
+def _why(check: Check, screen: Screen) -> str:
+    if check.refusal is not None:
+        return f"TFLM does not run it: {printable(str(check.refusal))}"
+    if not check.clashes:
+        return ""
+    one, two = map(printable, check.clashes[0])
+    more = f", and {len(check.clashes) - 1} more" if len(check.clashes) > 1 else ""
+    names = " and ".join(shorten(each, MOST_OF_A_NAME, screen, MIDDLE) for each in (one, two))
+    return f"may overwrite one another: {names}{more}"
+
+
+def check_to_dict(graph: Graph, checks: Sequence[Check]) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "schema": SCHEMA,
+        "model": model_to_dict(graph),
+        "has_plan": OFFLINE_PLAN in graph.metadata,
+        "targets": [
+            {
+                "name": check.target,
+                "safe": check.holds,
+                "refusal": None if check.refusal is None else str(check.refusal),
+                "clashes": [list(pair) for pair in check.clashes],
+            }
+            for check in checks
+        ],
+    }

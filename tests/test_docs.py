@@ -106,6 +106,8 @@ PYTHON = re.compile(r"^```pycon\n(.+?)^```$", re.MULTILINE | re.DOTALL)
 @pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if PYTHON.search(text)])
 def test_python_on_a_page_gives_what_stands_under_it(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    if page.startswith("docs/course/"):
+        monkeypatch.setenv("REFINFER_ENGINE", "numpy")  # with NUMBA_DISABLE_JIT, the compiled one takes minutes
     told: list[str] = []
     examples = [each for block in PYTHON.findall(TEXTS[page]) for each in DocTestParser().get_examples(block)]
     results = DocTestRunner().run(DocTest(examples, {}, page, page, 0, None), out=told.append)

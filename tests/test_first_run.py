@@ -150,3 +150,24 @@ def test_a_cache_that_cannot_be_written_is_made_for_this_process(
     assert made.is_dir()
     assert made != cache.place()
     assert cache.directory() == made
+
+
+READ_ONLY = """
+import os
+from refinfer.kernels.compiled import cache
+os.access = lambda path, mode: False
+from refinfer.kernels.compiled import jit, walker
+(dispatcher,) = jit.DISPATCHERS
+print(cache.directory() != cache.place(), sum(dispatcher.stats.cache_hits.values()))
+"""
+
+
+def test_a_cache_that_someone_has_filled_need_not_be_writable() -> None:
+    pytest.importorskip("numba", reason="compiled kernels need numba")
+    import refinfer
+
+    refinfer.warmup()
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        pytest.skip("nothing is compiled")
+    done = python(READ_ONLY)
+    assert (done.stdout, done.stderr) == ("True 1\n", "")

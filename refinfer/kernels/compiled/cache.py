@@ -20,13 +20,8 @@ MOST_SECONDS = 300  # that anyone needs to compile
 
 
 def directory() -> Path:
-    """The directory of this version of the kernels; a new one for this process alone, if ours cannot be written to.
-
-    One that cannot be written to but is filled will do: someone has made it for us.
-    """
+    """The directory of this version of the kernels; one for this process alone, if ours cannot be written to."""
     kept = place()
-    if is_filled():
-        return kept
     try:
         kept.mkdir(parents=True, exist_ok=True)
         if os.access(kept, os.W_OK):
@@ -38,12 +33,15 @@ def directory() -> Path:
 
 @cache
 def elsewhere() -> Path:
-    """A directory that goes with this process."""
+    """A directory that goes with this process, with what someone has filled ours with: numba reads no other."""
     import atexit
+    from shutil import copytree
     from tempfile import TemporaryDirectory
 
     made = TemporaryDirectory(prefix="refinfer-kernels-", ignore_cleanup_errors=True)
     atexit.register(made.cleanup)
+    if is_filled():
+        copytree(place(), made.name, dirs_exist_ok=True)
     return Path(made.name)
 
 

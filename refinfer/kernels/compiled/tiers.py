@@ -91,18 +91,18 @@ def warmup() -> str:
     For images and machines that are set up once: no later process compiles. Raises UsageError without numba.
     """
     warm()
-    return str(cache.directory())
+    return str(cache.place() if cache.is_filled() else cache.directory())
 
 
 def warm() -> Warm:
     """Do that, and tell of it."""
     tier("compiled")
     compiled, start = not cache.is_filled(), perf_counter()
-    from refinfer.kernels.compiled import plan  # noqa: F401  # compiles, or loads
+    from refinfer.kernels.compiled import jit, plan  # noqa: F401  # compiles, or loads
 
-    kept = cache.directory() == cache.place()
-    if compiled and kept:
+    if jit.DISPATCHERS and cache.directory() == cache.place():
         cache.mark_filled()
+    kept = cache.is_filled()
     nbytes = cache.nbytes(cache.place()) if kept else 0
     return Warm(str(cache.place()), kept, compiled, nbytes, perf_counter() - start)
 

@@ -187,10 +187,15 @@ def fold_plain(node: Node, host: Host) -> Evaluate:
 
 
 def fold_quantized(node: Node) -> Evaluate:
-    """int8 with a state of 16 or 8 bits; the scales are multiplied in float32."""
+    """int8 with a state of 16 or 8 bits."""
+    return partial(evaluate_quantized, params_of(node))
+
+
+def params_of(node: Node) -> Params:
+    """The scales are multiplied in float32."""
     x, feature, time, state = (input_at(node, position) for position in (INPUT, FEATURE, TIME, STATE))
     y = output_at(node, 0)
-    params = Params(
+    return Params(
         rank=options_of(node, SVDFOptions).rank,
         input_zero_point=first_zero_point(x),
         state_zero_point=first_zero_point(state),
@@ -199,7 +204,6 @@ def fold_quantized(node: Node) -> Evaluate:
         time=multiplier_of(first_scale(state), first_scale(time), first_scale(y)),
         state_dtype=DTYPES[state.type],
     )
-    return partial(evaluate_quantized, params)
 
 
 def multiplier_of(first: float, second: float, divisor: float) -> tuple[int, int]:

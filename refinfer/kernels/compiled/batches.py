@@ -32,7 +32,7 @@ from refinfer.kernels import (
     softmax,
 )
 from refinfer.kernels.compiled.plan import Plan, Whole
-from refinfer.kernels.compiled.tables import MOVES, OF_ONE_BYTE, VIEWS
+from refinfer.kernels.compiled.tables import MOVES, OF_ONE_NUMBER, VIEWS
 from refinfer.kernels.compute import Compute, Evaluate, Shape, constant, dtype_of
 from refinfer.kernels.kernel import Refusal
 from refinfer.schema.graph import Node, Subgraph, Tensor
@@ -164,7 +164,7 @@ def over_others(step: Step) -> bool:
 RULES: dict[Callable[..., Any], Rule] = {
     compute.fold: rule
     for computes, rule in (
-        (OF_ONE_BYTE, one_by_one),
+        (OF_ONE_NUMBER, one_by_one),
         (VIEWS, in_order),
         ((*MOVES, concatenate.COMPUTE_CONCATENATION), within_images),
         (

@@ -119,6 +119,20 @@ def look_up(source: int, count: int, table: int, size: int, output: int) -> None
             longs_out[i] = of_longs[x[i]]
 
 
+@njit
+def look_up_words(source: int, table: int, count: int, output: int, size: int) -> None:
+    """y = table[x], where x is an int16, and the table has what -32768 gives first; an entry has `size` bytes"""
+    x = int16s(source, count)
+    if size == 1:
+        of_bytes, bytes_out = int8s(table, 65536), int8s(output, count)
+        for i in range(count):
+            bytes_out[i] = of_bytes[np.int64(x[i]) + 32768]
+    else:
+        of_words, words_out = int16s(table, 65536), int16s(output, count)
+        for i in range(count):
+            words_out[i] = of_words[np.int64(x[i]) + 32768]
+
+
 def quantization(out: ir.Type, dtype: type) -> Any:
     """Floats to integers of that type: clamp(round(x / scale) + zero_point), ties away from zero, divided as floats.
 

@@ -26,6 +26,7 @@ from refinfer.kernels.compiled.records import (
     Softmax,
     SoftmaxFloats,
     SumFloats,
+    Svdf,
     Widen,
 )
 
@@ -47,13 +48,14 @@ from refinfer.kernels.compiled.records import (
     POOL_FLOATS,
     LSTM,
     LSTM_FLOATS,
+    SVDF,
     LOOK_UP_WORDS,
     COMBINE_FLOATS,
     MAP_FLOATS,
     SOFTMAX_FLOATS,
     SUM_FLOATS,
     EXTREME_BYTES,
-) = range(23)
+) = range(24)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -73,6 +75,7 @@ OPCODES: dict[type[Record], int] = {
     PoolFloats: POOL_FLOATS,
     Lstm: LSTM,
     LstmFloats: LSTM_FLOATS,
+    Svdf: SVDF,
     LookUpWords: LOOK_UP_WORDS,
     CombineFloats: COMBINE_FLOATS,
     MapFloats: MAP_FLOATS,

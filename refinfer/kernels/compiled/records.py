@@ -138,6 +138,25 @@ class LookUp(NamedTuple):
     output: Address
 
 
+class Svdf(NamedTuple):
+    """SVDF from the newest values of its memory on."""
+
+    newest: Address
+    size: int  # bytes of a number of the state
+    batches: int
+    units: int
+    rank: int
+    memory: int
+    zero_point: int
+    time: int
+    state: int
+    sums: Address
+    parameters: int
+    parameter_bytes: int
+    offset: int
+    output: Address
+
+
 class LookUpWords(NamedTuple):
     """What a table of 65536 has for each int16."""
 
@@ -145,6 +164,7 @@ class LookUpWords(NamedTuple):
     table: int
     number: int
     output: Address
+    size: int  # of an output
 
 
 class CombineFloats(NamedTuple):
@@ -436,6 +456,7 @@ Record = (
     | Softmax
     | Lstm
     | LstmFloats
+    | Svdf
     | LookUpWords
     | CombineFloats
     | MapFloats

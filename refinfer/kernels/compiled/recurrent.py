@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from refinfer.kernels.compiled.elementwise import look_up_words
 from refinfer.kernels.compiled.jit import INTERPRETED, LANES, as_array, int8s, int16s, njit
 from refinfer.kernels.compiled.memory import copy
 from refinfer.kernels.compiled.multiply import columns_at_a_time, multiply_row
@@ -169,11 +170,11 @@ def lstm(
                 there = sums + 4 * LANES * last
                 multiply_row(centred, taps, taps, pairs, weights + last * stride, 1, count, stride, there)
             add_to_gates((sums, vectors, parameters, low, high, start + 8 * cells * row, gates))
-            look_up_words(gates, sigmoid, 2 * cells, gates)
-            look_up_words(gates + 4 * cells, tanh, cells, gates + 4 * cells)
-            look_up_words(gates + 6 * cells, sigmoid, cells, gates + 6 * cells)
+            look_up_words(gates, sigmoid, 2 * cells, gates, 2)
+            look_up_words(gates + 4 * cells, tanh, cells, gates + 4 * cells, 2)
+            look_up_words(gates + 6 * cells, sigmoid, cells, gates + 6 * cells, 2)
             update_state((gates, cells, wide, scales, least, largest, memory))
-            look_up_words(memory, tanh_of_state, cells, squashed)
+            look_up_words(memory, tanh_of_state, cells, squashed, 2)
             of_hidden = scales + 2 * PARAMETERS
             update_hidden((gates + 6 * cells, squashed, wide, of_hidden, offset, zero_point, h, centred))
             copy(h, cells, output + cells * row)
@@ -189,11 +190,3 @@ def begin(state: int, hidden: int, cells: int, zero_point: int, memory: int, h: 
     given, out = int8s(hidden, cells), int16s(centred, cells)
     for i in range(cells):
         out[i] = np.int16(given[i] - zero_point)
-
-
-@njit
-def look_up_words(source: int, table: int, count: int, output: int) -> None:
-    """y = table[x], where x is an int16, and the table has what -32768 gives first"""
-    x, of, y = int16s(source, count), int16s(table, 65536), int16s(output, count)
-    for i in range(count):
-        y[i] = of[np.int64(x[i]) + 32768]

@@ -1,6 +1,6 @@
-"""The plans of LSTMs: the products with all inputs first, then step by step what needs the state.
+"""The plans of LSTMs and SVDF: the products with all inputs first, then step by step what needs the state.
 
-The form that has kernels is the plain one: four gates, no peephole, no projection, no layer normalization.
+The form of an LSTM that has kernels is the plain one: four gates, no peephole, no projection, no layer normalization.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refinfer.kernels import gemmlowp, lstm, lstm_float, lstm_full, lstm_integer, lstm_plain
-from refinfer.kernels.common import input_at, options_of, output_at
+from refinfer.kernels import gemmlowp, lstm, lstm_float, lstm_full, lstm_integer, lstm_plain, svdf
+from refinfer.kernels.common import input_at, optional_input, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
 from refinfer.kernels.compiled.float_products import pack as pack_floats
 from refinfer.kernels.compiled.functions import address_of
 from refinfer.kernels.compiled.jit import LANES
 from refinfer.kernels.compiled.products import ONE_BY_ONE, fixed_scaling, multiply, pack, window_taps
-from refinfer.kernels.compiled.records import KINDS, Lstm, LstmFloats, Widen
+from refinfer.kernels.compiled.records import KINDS, Lstm, LstmFloats, Svdf, Widen
 from refinfer.kernels.compiled.simple import scaling
 from refinfer.kernels.compute import constant
 from refinfer.kernels.doubles import Range
@@ -269,10 +269,10 @@ def side_by_side(matrices: list[Tensor | None], zero_points: tuple[int, ...]) ->
     return np.concatenate(centred)
 
 
-def bias_of(tensor: Tensor | None, cells: int) -> Array:
-    """A gate's bias, 0 without one."""
+def bias_of(tensor: Tensor | None, count: int) -> Array:
+    """The bias of each, 0 without one."""
     if tensor is None:
-        return np.zeros(cells, np.int64)
+        return np.zeros(count, np.int64)
     values = constant(tensor)
     require_compiled(values is not None)
     assert values is not None
@@ -287,3 +287,44 @@ def of_channels(multipliers: tuple[Multiplier, ...], cells: int) -> tuple[Array,
 def tabulated(function: Table) -> Array:
     """What a function of one int16 gives for each."""
     return function(np.arange(-(2**15), 2**15)).astype(np.int16)
+
+
+def plan_svdf(draft: Draft, node: Node) -> None:
+    """Each filter's product with the input is what it remembers; of integers."""
+    x, y = input_at(node, svdf.INPUT), output_at(node, 0)
+    feature, time = constant(input_at(node, svdf.FEATURE)), constant(input_at(node, svdf.TIME))
+    state, bias = input_at(node, svdf.STATE), optional_input(node, svdf.BIAS)
+    require_compiled(x.type == INT8 and feature is not None and time is not None)
+    assert feature is not None
+    assert time is not None
+    p = svdf.params_of(node)
+    (filters, depth), memory, batches = feature.shape, time.shape[1], draft.shape(x)[0]
+    units = filters // p.rank
+    require_compiled(state.elements == batches * filters * memory)
+    images, numbers = draft.scratch(2 * batches * depth), batches * depth
+    draft.add(Widen(draft.read(x), KINDS[x.type], 1, 1, numbers, 0, 0, 1, numbers, -p.input_zero_point, images))
+    limits, zero = np.iinfo(p.state_dtype), p.state_zero_point
+    finish = Range(zero, int(limits.min) + zero, int(limits.max) + zero, limits.dtype)  # a sum beyond that wraps around
+    newest = draft.scratch(limits.dtype.itemsize * batches * filters)
+    taps, pairs = window_taps(feature.astype(np.int64).reshape(filters, 1, 1, depth), ONE_BY_ONE, depth)
+    of_feature = fixed_scaling(np.zeros(filters, np.int64), *of_channels((p.feature,), filters))
+    multiply(draft, images, 2 * depth * np.arange(batches), taps, pairs, of_feature, finish, newest, 0, filters)
+    of_time = fixed_scaling(bias_of(bias, units), *of_channels((p.time,), units))
+    draft.add(
+        Svdf(
+            newest,
+            limits.dtype.itemsize,
+            batches,
+            units,
+            p.rank,
+            memory,
+            zero,
+            draft.keep(time.astype(np.int16)),
+            draft.state(state),
+            draft.scratch(4 * units),
+            draft.keep(of_time.parameters),
+            of_time.nbytes,
+            p.output_zero_point,
+            draft.write(y),
+        )
+    )

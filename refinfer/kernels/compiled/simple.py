@@ -80,14 +80,14 @@ def plan_table_of_words(draft: Draft, node: Node) -> None:
     count = prod(draft.shape(x))
     every_word = np.arange(-(2**15), 2**15).astype(np.int16)
     (table,) = draft.evaluate(every_word.reshape((2**16,) + (1,) * (len(draft.shape(x)) - 1)))
-    require_compiled(table.size == 2**16 and table.dtype == np.int16 and y.type == TensorType.INT16)
-    draft.add(LookUpWords(draft.read(x), draft.keep(table), count, draft.write(y)))
+    require_compiled(table.size == 2**16 and table.dtype.itemsize in (1, 2))
+    draft.add(LookUpWords(draft.read(x), draft.keep(table), count, draft.write(y), table.dtype.itemsize))
 
 
 def plan_quantize(draft: Draft, node: Node) -> None:
     """From floats with one scale; from bytes, by a table."""
     x, y = input_at(node, 0), output_at(node, 0)
-    if x.type in BYTES:
+    if x.type in (*BYTES, TensorType.INT16):
         plan_table(draft, node)
         return
     scale, zero_point = quantize.along_axis(y)

@@ -14,6 +14,8 @@ from refinfer.kernels import (
     conv,
     div,
     fully_connected,
+    gather,
+    generate,
     lstm,
     mul,
     pad,
@@ -26,6 +28,7 @@ from refinfer.kernels import (
     softmax,
     space,
     squared_difference,
+    svdf,
     unary,
 )
 from refinfer.kernels.compiled.draft import Planner
@@ -63,7 +66,7 @@ from refinfer.kernels.compiled.records import (
     SQUARE_ROOT,
     SUBTRACTED,
 )
-from refinfer.kernels.compiled.sequences import plan_lstm, plan_sequence_lstm, plan_sequence_lstm_plain
+from refinfer.kernels.compiled.sequences import plan_lstm, plan_sequence_lstm, plan_sequence_lstm_plain, plan_svdf
 from refinfer.kernels.compiled.simple import (
     PLAN_AVERAGE,
     PLAN_DIFFERENCE,
@@ -108,18 +111,25 @@ FUNCTIONS: dict[Compute, Planner] = {
     unary.COMPUTE_RSQRT_BY_TABLE: plan_function(RSQRT),
     unary.COMPUTE_SQRT: plan_function(SQUARE_ROOT),
 }
+OF_ONE_NUMBER = (*OF_ONE_BYTE, *LIMITS, *FUNCTIONS)
 VIEWS = (
     shape.COMPUTE_RESHAPE,
     shape.COMPUTE_RESHAPE_AS_DECLARED,
     shape.COMPUTE_SQUEEZE,
     shape.COMPUTE_EXPAND_DIMS,
+    shape.COMPUTE_EXPAND_DIMS_KEEPING_SCALES,
 )
 MOVES = (
     concatenate.COMPUTE_PACK,
+    concatenate.COMPUTE_PACK_KEEPING_SCALES,
     concatenate.COMPUTE_SPLIT,
     concatenate.COMPUTE_SPLIT_V,
     concatenate.COMPUTE_UNPACK,
+    concatenate.COMPUTE_UNPACK_KEEPING_SCALES,
+    gather.COMPUTE_GATHER,
+    generate.COMPUTE_TILE,
     pad.COMPUTE_MIRROR_PAD,
+    pad.COMPUTE_MIRROR_PAD_KEEPING_SCALES,
     pad.COMPUTE_PAD,
     pad.COMPUTE_PAD_INT16_WITH_ZEROS,
     resize.COMPUTE_RESIZE_NEAREST_NEIGHBOR,
@@ -127,7 +137,12 @@ MOVES = (
     slice.COMPUTE_SLICE,
     slice.COMPUTE_STRIDED_SLICE,
     slice.COMPUTE_STRIDED_SLICE_BY_AXIS,
+    space.COMPUTE_BATCH_TO_SPACE_ND,
+    space.COMPUTE_BATCH_TO_SPACE_ND_KEEPING_SCALES,
     space.COMPUTE_DEPTH_TO_SPACE,
+    space.COMPUTE_REVERSE_V2,
+    space.COMPUTE_SPACE_TO_BATCH_ND_KEEPING_SCALES,
+    space.COMPUTE_SPACE_TO_BATCH_ND_WITH_ZEROS,
     space.COMPUTE_SPACE_TO_DEPTH,
 )
 OTHERS: dict[Compute, Planner] = {
@@ -162,6 +177,8 @@ OTHERS: dict[Compute, Planner] = {
     reduce.COMPUTE_MEAN: of_floats(plan_sum_of_floats(is_mean=True), plan_mean),
     reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: of_floats(plan_sum_of_floats(is_mean=True), plan_mean),
     reduce.COMPUTE_SUM: of_floats(plan_sum_of_floats(is_mean=False), plan_nothing),
+    svdf.COMPUTE_SVDF: plan_svdf,
+    svdf.COMPUTE_SVDF_PLAIN: plan_svdf,
     softmax.COMPUTE_SOFTMAX: of_floats(plan_softmax_of_floats, plan_softmax),
     squared_difference.COMPUTE_SQUARED_DIFFERENCE: PLAN_SQUARED_DIFFERENCE,
     squared_difference.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE: PLAN_SQUARED_DIFFERENCE,

@@ -12,7 +12,7 @@ from refinfer.kernels.compiled.arithmetic import (
     sum_floats,
 )
 from refinfer.kernels.compiled.depthwise import depthwise
-from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, move, quantize
+from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, look_up_words, move, quantize
 from refinfer.kernels.compiled.floats import depthwise_floats, multiply_floats, pad_floats, pool_floats
 from refinfer.kernels.compiled.jit import entry
 from refinfer.kernels.compiled.multiply import multiply, widen
@@ -39,11 +39,13 @@ from refinfer.kernels.compiled.opcodes import (
     SOFTMAX,
     SOFTMAX_FLOATS,
     SUM_FLOATS,
+    SVDF,
     WIDEN,
 )
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
-from refinfer.kernels.compiled.recurrent import look_up_words, lstm
+from refinfer.kernels.compiled.recurrent import lstm
 from refinfer.kernels.compiled.recurrent_floats import lstm_floats
+from refinfer.kernels.compiled.svdf import svdf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,8 +113,13 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22],
             )  # fmt: skip
+        elif r[0] == SVDF:
+            svdf(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14],
+            )  # fmt: skip
         elif r[0] == LOOK_UP_WORDS:
-            look_up_words(r[1], r[2], r[3], r[4])
+            look_up_words(r[1], r[2], r[3], r[4], r[5])
         elif r[0] == COMBINE_FLOATS:
             combine_floats(r[1], r[2], r[3], r[4], r[5], r[6])
         elif r[0] == MAP_FLOATS:

@@ -13,10 +13,10 @@ import pytest
 from refinfer.kernels.registry import DIALECTS
 from refinfer.machine import Machine
 from refinfer.schema import read_model
-from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator
+from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
 from tests.kernels.bits import Random
-from tests.kernels.recurrent_models import FLOAT32, INT8, Lstm, random_lstm
+from tests.kernels.recurrent_models import FLOAT32, INT8, INT16, Lstm, random_lstm, svdf
 
 pytest.importorskip("numba", reason="compiled kernels need numba")
 
@@ -109,6 +109,23 @@ def test_a_large_lstm_of_floats_is_the_same(dialect: str) -> None:
 def test_one_step_is_the_same() -> None:
     op = BuiltinOperator.LSTM
     compare("litert", lambda random: random_lstm(random, INT8, INT8, op=op, **PLAIN), 0.9)
+
+
+@pytest.mark.parametrize(("dialect", "in_time"), [("litert", INT16), ("tflm", INT16), ("tflm", INT8)])
+def test_svdf_of_integers_is_the_same(dialect: str, in_time: TensorType) -> None:
+    random = np.random.default_rng(30)
+    for _ in range(COUNT):
+        batches, inputs, units, rank, memory = (int(each) for each in random.integers(1, 20, 5))
+        sizes: dict[str, Any] = {
+            "batches": batches,
+            "inputs": inputs,
+            "units": units,
+            "rank": rank % 3 + 1,
+            "memory": memory,
+        }
+        model = svdf(random, INT8, INT8, in_time=in_time, pot=bool(random.integers(2)), **sizes)
+        x = [random.integers(-128, 128, (batches, inputs)).astype(np.int8)]
+        assert is_compiled_and_agrees(model, partial(list, x), dialect)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

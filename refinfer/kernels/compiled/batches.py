@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 CACHE_BYTES = 2**19  # what a part may take, so that it stays in the second level of a usual cache
 MOST_IMAGES = 8  # of a part: the rows of a microkernel, which then uses each weight for all of them
 CORES = os.cpu_count() or 1
+MOST_ALONE = 63  # calls, before another attempt with other threads
 OFFSETS = (2**16, 2**24)  # of the images' numbers, far from what operators pad with
 WORTH_A_THREAD = 2e-4  # seconds: ten times what it takes to wake one
 
@@ -231,12 +232,14 @@ class Crew:
         self._wholes = [whole]
         self._threads = min(threads, CORES)
         self._seconds = 0.0  # of a task, at best
+        self._alone = self._backoff = 0  # calls to do alone, and how many after the next that was not worth it
 
     def do(self, task: Callable[[Whole, int], None], numbers: Sequence[int]) -> None:
         """`task` with each of these numbers, in any order.
 
         Others help if what one thread would do alone takes so long that it pays to wake them. One that has not come by
-        the time that all is done is not waited for.
+        the time that all is done is not waited for. On a machine that is busy help may make it last longer: then the
+        next calls are done alone, twice as many each time.
         """
         left = iter(numbers)
         helpers = []
@@ -248,15 +251,22 @@ class Crew:
             helpers.append(_pool().submit(_work, task, self._wholes[helper], left))
         start = perf_counter()
         done = _work(task, self._wholes[0], left)
-        if done:
-            taken = (perf_counter() - start) / done
-            self._seconds = min(self._seconds or taken, taken)
+        mine = (perf_counter() - start) / max(1, done)
         for future in helpers:
             if not future.cancel():
                 future.result()
+        if done:
+            self._seconds = min(self._seconds or mine, mine)
+        if helpers and perf_counter() - start > mine * len(numbers):
+            self._alone = self._backoff = min(2 * self._backoff + 1, MOST_ALONE)
+        elif helpers:
+            self._backoff = 0
 
     def _helpers(self, tasks: int) -> int:
         """How many threads are to do so many tasks."""
+        if self._alone:
+            self._alone -= 1
+            return 1
         return max(1, min(self._threads, tasks, int(tasks * self._seconds / WORTH_A_THREAD) + 1))
 
 

@@ -58,7 +58,8 @@ class Tensors:
     """What the tensors of a subgraph are at the moment: the one thing of an interpreter that moves.
 
     `sizes` are the shapes that the inputs were given, `shapes` what follows for each tensor (None: a run will tell),
-    `values` the arrays that can be read. `bound` runs without copies, where that is possible.
+    `values` the arrays that can be read. `bound` runs without copies, where that is possible,
+    which is asked once (`asked`) when compiled kernels are ready.
     """
 
     subgraph: Subgraph
@@ -67,6 +68,7 @@ class Tensors:
     values: list[Array | None]
     allocated: bool = False
     bound: Bound | None = None
+    asked: bool = False
 
 
 class Interpreter:
@@ -269,6 +271,7 @@ class Interpreter:
         """
         if state.subgraph.index != 0 or not self._machine.tier.ready:
             return
+        state.asked = True
         state.bound = self._machine.bind(0, state.sizes, self._threads)
         if state.bound is None:
             return
@@ -281,7 +284,7 @@ class Interpreter:
         state = self._tensors[subgraph]
         if not state.allocated:
             raise RuntimeError("Invoke called on model that is not ready.")
-        if state.bound is None:
+        if not state.asked:
             self._bind(state)
         try:
             if state.bound is not None:
@@ -342,7 +345,7 @@ class Interpreter:
             state.sizes[position] = state.shapes[tensor.index] = shape
             state.values[tensor.index] = None
             state.bound = None
-            state.allocated = False
+            state.allocated = state.asked = False
 
     def _tensor(self, index: int, subgraph: int, error: type[Exception] = ValueError) -> Tensor:
         subgraphs = self._graph.subgraphs

@@ -75,6 +75,7 @@ class Interpreter:
         self._inputs = [_zeros(tensor) for tensor in self._main.inputs]
         self._outputs = [_zeros(tensor) for tensor in self._main.outputs]
         self._bound: Bound | None = None
+        self._asked = False  # whether there is one, once compiled kernels are ready
         self._kept: dict[Tensor, Array] = {}
         self._preserve_all = intrepreter_config is InterpreterConfig.kPreserveAllTensors
         if self._preserve_all:
@@ -144,7 +145,7 @@ class Interpreter:
 
         Raises RuntimeError for values that an operator cannot do with.
         """
-        if self._bound is None and self._machine.tier.ready:
+        if not self._asked and self._machine.tier.ready:
             self._bind()
         try:
             if self._bound is not None:
@@ -195,6 +196,7 @@ class Interpreter:
 
     def _bind(self) -> None:
         """Let inputs and outputs be where a plan has them, if there is one that needs no copies."""
+        self._asked = True
         self._bound = self._machine.bind(0, [array.shape for array in self._inputs])
         if self._bound is not None:
             for memory, array in zip(self._bound.inputs, self._inputs, strict=True):

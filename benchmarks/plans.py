@@ -26,7 +26,9 @@ def run(settings: Settings) -> Section:
     """Means over some problems of each size: above the optimum in percent, and how many were proven."""
     rows, data, faults = [], [], []
     for pieces in SIZES:
-        greedy, best_fit, solved, seconds, proven = [], [], [], [], 0
+        greedy: list[float] = []
+        best_fit: list[float] = []
+        solved, seconds, proven = [], [], 0
         for seed in range(ROUNDS):
             problem = hard_problem(pieces, seed)
             start = time.perf_counter()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.inputs import random_inputs
 from refinfer.kernels.lazy import np
-from refinfer.kernels.registry import DIALECTS, kernel_of
+from refinfer.kernels.registry import PORTABLE, kernel_of
 from refinfer.machine import Machine, Watch
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
@@ -173,7 +173,7 @@ def _dialects(
 ) -> tuple[dict[str, Outputs | str], tuple[Layer, ...] | None, tuple[Stage, ...]]:
     """What each dialect computes, or why it does not; the operators that differ; how far apart they are by then."""
     machines: dict[str, Machine | str] = {}
-    for name, dialect in DIALECTS.items():
+    for name, dialect in PORTABLE.items():
         try:
             machines[name] = Machine(graph, dialect)
         except UnsupportedNode as refusal:
@@ -181,7 +181,7 @@ def _dialects(
     first, second = machines[LITERT], machines[TFLM]
     if not isinstance(first, Machine) or not isinstance(second, Machine):
         return run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress), None, ()
-    layers, meeting = Layers(first, Machine(graph, DIALECTS[TFLM])), Meeting(itself(graph))
+    layers, meeting = Layers(first, Machine(graph, PORTABLE[TFLM])), Meeting(itself(graph))
     first.watch = both(layers.look, meeting.look(0))
     second.watch = meeting.look(1)
     results = run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress, meeting.settle)
@@ -353,7 +353,7 @@ def cause_of(node: Node) -> str | None:
     for types, words in CAUSES.get(node.op, ()):
         if type_of(node) in types:
             return words
-    first, second = (dialect.compute_of(node) for dialect in DIALECTS.values())
+    first, second = (dialect.compute_of(node) for dialect in PORTABLE.values())
     return None if first == second else "the runtimes have kernels of their own for it"
 
 

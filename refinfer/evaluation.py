@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from refinfer.inputs import Pixels, dequantize, is_quantized
 from refinfer.interpreter import find_dialect
 from refinfer.kernels.lazy import np
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import PORTABLE
 from refinfer.machine import Machine
 from refinfer.samples import Samples, frames_of, samples_of
 from refinfer.schema.errors import UnsupportedNode, UsageError
@@ -342,7 +342,7 @@ def judge(
     progress: Callable[[str], None],
 ) -> Evaluation:
     """`evaluate`, of samples that have been read."""
-    dialects = list(DIALECTS) if dialect == BOTH else [find_dialect(dialect).name]
+    dialects = list(PORTABLE) if dialect == BOTH else [find_dialect(dialect).name]
     graphs = [each if isinstance(each, Graph) else read_model(each) for each in (model, against) if each is not None]
     sides = [Side(graph, name, output_with_scores(graph)) for graph in graphs for name in dialects]
     machines = [machine_of(side, engine) for side in sides]

@@ -7,7 +7,7 @@ to the next. Two machines never share anything that changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -117,8 +117,9 @@ class Machine:
             subgraph = self.graph.subgraphs[index]
             known = self.shapes(index, shapes)
             computes, evaluates = self._computes(index), self._evaluates(index)
+            hosts = [self._host_of(node) for node in subgraph.nodes]
             states = self._variables[index]
-            planned = Planned(tuple(shapes), make_plan(subgraph, computes, evaluates, self._host, known, states))
+            planned = Planned(tuple(shapes), make_plan(subgraph, computes, evaluates, hosts, known, states))
             self._planned[index] = planned
         return planned.plan
 
@@ -348,7 +349,12 @@ class Machine:
         if node.custom_code is not None and node.custom_code in self._custom:
             return self._custom[node.custom_code](node)
         self.dialect.admit(node)
-        return self._compute(node).fold(node, self._host)
+        return self._compute(node).fold(node, self._host_of(node))
+
+    def _host_of(self, node: Node) -> Host:
+        """The host with the numerics of whoever computes the node."""
+        numerics = self.dialect.numerics_of(node)
+        return self._host if numerics is self._host.numerics else replace(self._host, numerics=numerics)
 
     def _compute(self, node: Node) -> Compute:
         """The arithmetic of a node's operator, if its version and type are known; raises Refusal if not."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from refinfer.kernels.kernel import Refusal
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import PORTABLE
 from refinfer.machine import Machine
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import RefinferError
@@ -62,7 +62,7 @@ def count(variant: Variant, models: int, seed: int) -> dict[str, Any]:
     """What came of so many models, by runtime."""
     pinned = {} if variant.weights is None else {"weights": variant.weights}
     made = examples_of(runs(variant.op, variant.type, RUNS, **pinned), models, seed)
-    return {dialect: count_in(dialect, made) for dialect in DIALECTS}
+    return {dialect: count_in(dialect, made) for dialect in PORTABLE}
 
 
 def count_in(dialect: str, made: Sequence[Sequence[Case]]) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def count_in(dialect: str, made: Sequence[Sequence[Case]]) -> dict[str, Any]:
 def folded(dialect: str, case: Case) -> Machine | str:
     """The machine that runs all of a trial, as the runtime's interpreter does; or why there is none."""
     try:
-        return Machine(case.graph, DIALECTS[dialect])
+        return Machine(case.graph, PORTABLE[dialect])
     except RefinferError as refusal:
         return str(refusal)
 

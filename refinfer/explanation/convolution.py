@@ -64,8 +64,7 @@ def scattered(axis: Windows, at: int, size: int) -> Seen:
 def conv_2d(site: Site) -> Lesson[Result]:
     """Each filter sees all channels of the image, or those of its group."""
     options = options_of(site.node, Conv2DOptions)
-    operands = conv.operands(site.node, conv.CONV_CHANNEL_AXIS, options.fused_activation_function)
-    operands = operands._replace(bias_type=options.quantized_bias_type)
+    operands = conv.conv_operands(site.node, site.host)
     x, filters = site.array(INPUT), site.array(FILTER)
     batch, row, column, channel = site.element
     rows, columns = conv.window_grid(options, x.shape, filters.shape, site.shape)
@@ -79,7 +78,7 @@ def conv_2d(site: Site) -> Lesson[Result]:
 def depthwise_conv_2d(site: Site) -> Lesson[Result]:
     """Each filter sees one channel."""
     options = options_of(site.node, DepthwiseConv2DOptions)
-    operands = conv.operands(site.node, conv.DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
+    operands = conv.depthwise_operands(site.node, site.host)
     x, filters = site.array(INPUT), site.array(FILTER)
     batch, row, column, channel = site.element
     rows, columns = conv.window_grid(options, x.shape, filters.shape, site.shape)
@@ -98,7 +97,7 @@ def transposed_conv(site: Site) -> Lesson[Result]:
     seen = scattered(rows, row, x.shape[1]), scattered(columns, column, x.shape[2])
     under = Under(*seen, batch, range(x.shape[3]))
     terms = under.terms(x, filters, lambda fy, fx, c: (channel, fy, fx, c))
-    return (yield from convolved(site, transpose_conv.operands(site.node), under, terms, x))
+    return (yield from convolved(site, transpose_conv.operands(site.node, site.host), under, terms, x))
 
 
 class Under(NamedTuple):

@@ -24,7 +24,7 @@ from refinfer.explanation.steps import Number, Result, Step
 from refinfer.inputs import random_inputs
 from refinfer.kernels.compute import Aborted, Host
 from refinfer.kernels.lazy import np
-from refinfer.kernels.registry import DIALECTS, Dialect
+from refinfer.kernels.registry import PORTABLE, Dialect
 from refinfer.machine import Machine
 from refinfer.schema.errors import UnsupportedNode, UsageError
 from refinfer.schema.file import Source, read_model
@@ -169,10 +169,10 @@ def explain(
 
 
 def dialects(name: str) -> list[Dialect]:
-    """The dialects that are meant; raises UsageError if there is none of that name."""
-    if name != BOTH and name not in DIALECTS:
-        raise UsageError(f"unknown dialect {name!r}; the dialects are {', '.join(DIALECTS)}, or {BOTH}")
-    return list(DIALECTS.values()) if name == BOTH else [DIALECTS[name]]
+    """The dialects that are meant; raises UsageError if there is none of that name that can be explained."""
+    if name != BOTH and name not in PORTABLE:
+        raise UsageError(f"no dialect {name!r} to explain; there are {', '.join(PORTABLE)}, or {BOTH}")
+    return list(PORTABLE.values()) if name == BOTH else [PORTABLE[name]]
 
 
 def node_at(graph: Graph, op: int) -> Node:

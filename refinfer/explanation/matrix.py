@@ -9,7 +9,7 @@ from refinfer.explanation.steps import Lesson, Result, products, summed
 from refinfer.kernels import batch_matmul, fully_connected
 from refinfer.kernels.common import first_scale, options_of
 from refinfer.kernels.fixedpoint import wrap_int32 as wrapping
-from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits
+from refinfer.kernels.numerics import in_fixed_point_of_16_bits
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import BatchMatMulOptions, FullyConnectedOptions
@@ -41,7 +41,8 @@ def batched_matmul(site: Site) -> Lesson[Result]:
     """y[i, j] = clamp(requantize(sum over k of (a[i, k] - zero point) * (b[k, j] - zero point)) + zero point)"""
     options = options_of(site.node, BatchMatMulOptions)
     is_wide = site.tensor(0).type == TensorType.INT16
-    params = batch_matmul.quantized(site.node, site.host, in_fixed_point_of_16_bits if is_wide else in_fixed_point)
+    requantize = in_fixed_point_of_16_bits if is_wide else site.host.numerics.batch_matmul_requantize
+    params = batch_matmul.quantized(site.node, site.host, requantize)
     a, b = site.array(0), site.array(1)
     *batch, row, column = site.element
     depth = a.shape[-2 if options.adj_x else -1]

@@ -33,7 +33,7 @@ from refinfer.kernels.kernel import Kernel, Persistent, Request, op_data, requir
 from refinfer.kernels.layout import BOOL, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.matmul import integer_matmul, sequential_matmul
-from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits
+from refinfer.kernels.numerics import in_fixed_point_of_16_bits
 from refinfer.kernels.quantization import require_convolution_multiplier, require_zero_point
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -177,7 +177,7 @@ def fold_int32(node: Node, host: Host) -> Product:
 
 def fold_int8(node: Node, host: Host) -> Product:
     """int8: int32 sums, brought to the output's scale."""
-    return partial(multiply_quantized, quantized(node, host, in_fixed_point))
+    return partial(multiply_quantized, quantized(node, host, host.numerics.batch_matmul_requantize))
 
 
 def fold_int16(node: Node, host: Host) -> Product:

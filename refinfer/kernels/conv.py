@@ -226,34 +226,34 @@ def over_windows(node: Node, w: Window, ahead: int) -> Overlap:
 
 def fold_conv(node: Node, host: Host) -> Evaluate:
     """A pixel for each window of the image."""
-    return fold_conv_arithmetic(node, None)
+    return fold_conv_arithmetic(node, host, None)
 
 
 def fold_conv_as_declared(node: Node, host: Host) -> Evaluate:
     """As many pixels as the file says, be they more or fewer than windows of the image."""
-    return fold_conv_arithmetic(node, output_at(node, 0).shape)
+    return fold_conv_arithmetic(node, host, output_at(node, 0).shape)
 
 
 def fold_depthwise(node: Node, host: Host) -> Evaluate:
     """A pixel for each window; filters are counted, though for some types the depth multiplier is believed."""
     believed = (input_at(node, INPUT).type, input_at(node, FILTER).type) in BELIEVERS
-    return fold_depthwise_arithmetic(node, None, believed)
+    return fold_depthwise_arithmetic(node, host, None, believed)
 
 
 def fold_depthwise_as_declared(node: Node, host: Host) -> Evaluate:
     """As many pixels as the file says, and the depth multiplier is believed."""
-    return fold_depthwise_arithmetic(node, output_at(node, 0).shape, believed=True)
+    return fold_depthwise_arithmetic(node, host, output_at(node, 0).shape, believed=True)
 
 
-def fold_conv_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
+def fold_conv_arithmetic(node: Node, host: Host, declared: Shape | None) -> Evaluate:
     """The types choose what becomes of products, and in which order they are summed."""
     options = options_of(node, Conv2DOptions)
     require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
-    p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
+    p = conv_operands(node, host)
     require_operands(p, rank=4, int16_bias=(TensorType.INT32, TensorType.INT64))
     is_float = p.x.type == p.weights.type == TensorType.FLOAT32
     sums, layout = (ordered_sums, output_last) if is_float else (exact_sums, as_matrix)
-    start = arithmetic(p._replace(bias_type=options.quantized_bias_type, layout=layout), CONV_ARITHMETIC)
+    start = arithmetic(p._replace(layout=layout), CONV_ARITHMETIC)
 
     @lru_cache(maxsize=1)
     def grids(x: Shape, weights: Shape) -> list[tuple[Windows, Windows]]:
@@ -270,14 +270,14 @@ def fold_conv_arithmetic(node: Node, declared: Shape | None) -> Evaluate:
     return evaluate
 
 
-def fold_depthwise_arithmetic(node: Node, declared: Shape | None, believed: bool) -> Evaluate:
+def fold_depthwise_arithmetic(node: Node, host: Host, declared: Shape | None, believed: bool) -> Evaluate:
     """Every input channel has filters of its own, as many as the depth multiplier says, if it is believed.
 
     Where that is not true, the runtimes leave outputs as the memory was before, or write beyond them.
     """
     options = options_of(node, DepthwiseConv2DOptions)
     require_steps(options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor)
-    p = operands(node, DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
+    p = depthwise_operands(node, host)
     require_operands(p, rank=4)
     start = arithmetic(p, DEPTHWISE_ARITHMETIC)
     sums = ordered_depthwise_sums if p.x.type == p.weights.type == TensorType.FLOAT32 else exact_depthwise_sums
@@ -296,6 +296,24 @@ def fold_depthwise_arithmetic(node: Node, declared: Shape | None, believed: bool
         return (in_blocks(blocks, finish, lambda grid: sums(images, filters, grid)),)
 
     return evaluate
+
+
+def conv_operands(node: Node, host: Host) -> Operands:
+    """The tensors and options of a CONV_2D."""
+    options = options_of(node, Conv2DOptions)
+    p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
+    is_grouped = len(p.x.shape) == len(p.weights.shape) and p.x.shape[-1] != p.weights.shape[-1]
+    numerics = host.numerics
+    return p._replace(
+        bias_type=options.quantized_bias_type,
+        rounding=numerics.grouped_convolution if is_grouped else numerics.convolution,
+    )
+
+
+def depthwise_operands(node: Node, host: Host) -> Operands:
+    """The tensors and options of a DEPTHWISE_CONV_2D."""
+    activation = options_of(node, DepthwiseConv2DOptions).fused_activation_function
+    return operands(node, DEPTHWISE_CHANNEL_AXIS, activation)._replace(rounding=host.numerics.depthwise_convolution)
 
 
 def operands(node: Node, channel_axis: int, activation: ActivationFunctionType) -> Operands:

@@ -22,9 +22,9 @@ from refinfer.kernels.fixedpoint import wrap_int32
 from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
-from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits
+from refinfer.kernels.numerics import ROUNDED_TWICE, Rounding, in_fixed_point_of_16_bits
 from refinfer.kernels.products import Finish, Layout, Params, Start, as_it_is, quantized_products
-from refinfer.kernels.quantization import activate, activation_range, require_convolution_multiplier
+from refinfer.kernels.quantization import activate, require_convolution_multiplier
 from refinfer.kernels.window import Windows, overlap, span, windows
 from refinfer.schema.enums import ActivationFunctionType, Padding, TensorType
 from refinfer.schema.graph import Tensor
@@ -43,7 +43,7 @@ class Operands(NamedTuple):
     """The tensors of a convolution, and its options that are not about windows.
 
     `bias_type` is what a 16x8 node says about the bias; it counts where there is none. `layout` brings filters into the
-    order in which they are multiplied.
+    order in which they are multiplied. `rounding` is that of integers.
     """
 
     x: Tensor
@@ -54,6 +54,7 @@ class Operands(NamedTuple):
     activation: ActivationFunctionType
     bias_type: TensorType = TensorType.INT64
     layout: Layout = as_it_is
+    rounding: Rounding = ROUNDED_TWICE
 
     @property
     def channels(self) -> int:
@@ -117,28 +118,25 @@ def fold_quantized(params: Callable[[Operands], Params]) -> Callable[[Operands],
 
 def params_int8(p: Operands) -> Params:
     """int8 with int8 or int4 filters, per tensor or per channel: the filter's zero point counts as 0."""
-    return quantized(p, in_fixed_point(real_multipliers(p)))
+    return quantized(p, p.rounding.requantize(real_multipliers(p)))
 
 
 def params_16x8(p: Operands) -> Params:
     """int16 with int8 filters, all symmetric: the accumulator is as wide as the bias, and rounds accordingly."""
     multipliers = real_multipliers(p)
     if (p.bias_type if p.bias is None else p.bias.type) == TensorType.INT32:
-        params = quantized(p, in_fixed_point(multipliers))
+        params = quantized(p, p.rounding.requantize(multipliers))
     else:
         params = quantized(p, in_fixed_point_of_16_bits(multipliers))._replace(keep=as_it_is)
     return params._replace(input_offset=0, output_offset=0)
 
 
 def params_uint8(p: Operands) -> Params:
-    """uint8, per tensor: the product of the two scales is rounded to float32.
-
-    [kernel_util.cc: GetQuantizedConvolutionMultipler]
-    """
+    """uint8, per tensor."""
     require(len(filter_scales(p)) == 1, "UINT8 may have one scale only", p.weights)
     require_convolution_multiplier(p.x, p.weights, p.bias, p.y)
-    product = float(np.float32(first_scale(p.x)) * np.float32(first_scale(p.weights)))
-    params = quantized(p, in_fixed_point([product / first_scale(p.y)]))
+    multiplier = p.rounding.uint8_multiplier(first_scale(p.x), first_scale(p.weights), first_scale(p.y))
+    params = quantized(p, p.rounding.requantize([multiplier]))
     return params._replace(filter_offset=-first_zero_point(p.weights))
 
 
@@ -146,12 +144,12 @@ def real_multipliers(p: Operands) -> list[float]:
     """From the scale of the products to the output's, for each scale of the filter."""
     require_affine(p.x)
     require_affine(p.y)
-    return [first_scale(p.x) * scale / first_scale(p.y) for scale in filter_scales(p)]
+    return [p.rounding.multiplier(first_scale(p.x), scale, first_scale(p.y)) for scale in filter_scales(p)]
 
 
 def quantized(p: Operands, requantize: Requantize) -> Params:
     """The parameters of an accumulator of 32 bits."""
-    low, high = activation_range(p.y, p.activation)
+    low, high = p.rounding.activation_range(p.y, p.activation)
     offset, dtype = first_zero_point(p.y), dtype_of(p.y.type)
     return Params(-first_zero_point(p.x), 0, offset, low, high, wrap_int32, dtype, requantize)
 

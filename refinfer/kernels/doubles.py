@@ -9,13 +9,20 @@ holds for sums of known size, and gives nothing if it does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels.fixedpoint import reduced_multiplier, round_away, scale_int64, scale_twice, wrap_int32
+from refinfer.kernels.fixedpoint import (
+    reduced_multiplier,
+    round_away,
+    scale_int64,
+    scale_ties_up,
+    scale_twice,
+    wrap_int32,
+)
 from refinfer.kernels.lazy import np
-from refinfer.kernels.numerics import FixedPoint, FloatingPoint
+from refinfer.kernels.numerics import SCALE_IN_BLOCKS_OF_8, FixedPoint, FloatingPoint, SinglePrecision
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -81,8 +88,8 @@ def constants(requantize: Requantize, bias: Array, sums: Array, offset: int) -> 
 
     Channels that training has left without weights have scales that are next to nothing, and huge biases.
     """
-    assert isinstance(requantize, FixedPoint | FloatingPoint)
-    growth = np.abs(requantize.real) if isinstance(requantize, FloatingPoint) else 2.0**requantize.shift
+    assert isinstance(requantize, FixedPoint | FloatingPoint | SinglePrecision)
+    growth = 2.0**requantize.shift if isinstance(requantize, FixedPoint) else np.abs(requantize.real)
     bias = bias.astype(np.int64) + np.zeros(len(sums), np.int64)
     in_order = (np.abs(bias.astype(np.float64)) + sums) * np.maximum(growth, 1) < 2**30  # nothing wraps around
     extent = np.where(in_order, sums, 0).astype(np.int64)
@@ -94,6 +101,8 @@ def passes_of(requantize: Requantize, alive: Array, most: Array, reach: int) -> 
     """The requantization of what is not larger than `most`, 0 in channels not `alive`; None if doubles cannot tell."""
     if isinstance(requantize, FloatingPoint):
         return rounded_away(np.where(alive, requantize.real, 0), most)
+    if isinstance(requantize, SinglePrecision):
+        return rounded_to_even(np.where(alive, requantize.real, np.float32(0)), most)
     assert isinstance(requantize, FixedPoint)
     multiplier, shift = np.where(alive, requantize.multiplier, 0), np.where(alive, requantize.shift, 0)
     return PASSES[requantize.scale](multiplier, shift, most, reach)
@@ -105,8 +114,40 @@ def rounded_away(real: Array, most: Array) -> Sequence[Pass] | None:
     return [(np.multiply, real), (round_away, None)] if fits else None
 
 
+def rounded_to_even(real: Array, most: Array) -> Sequence[Pass] | None:
+    """f32(f32(x) * real), ties to even: `SinglePrecision`. The product of two floats is exact in double."""
+    fits = np.all(most < 2**31) and np.all(most * np.abs(real) < 2**30)
+    scaling = (to_float, None), (np.multiply, real.astype(np.float64)), (to_float, None)
+    return [*scaling, (np.rint, None)] if fits else None
+
+
+def to_float(x: Array, out: Array) -> None:
+    """The nearest floats, still as doubles."""
+    out[...] = x.astype(np.float32)
+
+
 def rounded_twice(multiplier: Array, shift: Array, most: Array, reach: int) -> Sequence[Pass] | None:
-    """x * m * 2**(shift - 31), first to an integer with ties up, then by the right shift with ties away from zero.
+    """x * m * 2**(shift - 31), first to an integer with ties up, then by the right shift with ties away from zero."""
+    factor = np.ldexp(AWAY, np.minimum(shift, 0))
+    return rounded_first(multiplier, shift, most, reach, [(np.multiply, factor), (np.rint, None)])
+
+
+def rounded_up(multiplier: Array, shift: Array, most: Array, reach: int) -> Sequence[Pass] | None:
+    """As `rounded_twice`, with ties up both times."""
+    return rounded_in_blocks(1, multiplier, shift, most, reach)
+
+
+def rounded_in_blocks(block: int, multiplier: Array, shift: Array, most: Array, reach: int) -> Sequence[Pass] | None:
+    """The channels of whole blocks as `rounded_up`, the others as `rounded_twice`."""
+    whole = np.arange(len(shift)) < len(shift) // block * block
+    factor = np.ldexp(np.where(whole, 1.0, AWAY), np.minimum(shift, 0))
+    return rounded_first(multiplier, shift, most, reach, [(np.multiply, factor), (np.add, 0.5), (np.floor, None)])
+
+
+def rounded_first(
+    multiplier: Array, shift: Array, most: Array, reach: int, second: Sequence[Pass]
+) -> Sequence[Pass] | None:
+    """x * m * 2**(left shift - 31) to an integer with ties up, and then the `second` rounding.
 
     What matters is below reach * 2**right after the first rounding. If that is below 2**22, the product that is rounded
     has up to 53 bits; and so it has if no product is larger.
@@ -117,7 +158,6 @@ def rounded_twice(multiplier: Array, shift: Array, most: Array, reach: int) -> S
     exact = np.all(np.minimum(largest, np.ldexp(float(reach), right)) < 2**22)
     start: list[Pass] = [(wrapped, None)] if np.any(largest >= 2**30) else []
     first = (np.multiply, factor), (np.add, 0.5), (np.floor, None)
-    second = (np.multiply, np.ldexp(AWAY, -right)), (np.rint, None)
     return [*start, *first, *second] if fits and exact else None
 
 
@@ -135,5 +175,7 @@ def rounded_once(multiplier: Array, shift: Array, most: Array, reach: int) -> Se
 
 PASSES: dict[Callable[..., Array], Callable[[Array, Array, Array, int], Sequence[Pass] | None]] = {
     scale_twice: rounded_twice,
+    scale_ties_up: rounded_up,
+    SCALE_IN_BLOCKS_OF_8: partial(rounded_in_blocks, 8),
     scale_int64: rounded_once,
 }

@@ -62,6 +62,25 @@ def scale_twice(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
     return divide_by_power_of_two(doubling_high_mul(shifted, multiplier), right)
 
 
+def scale_ties_up(x: Array, multiplier: Array | int, shift: Array | int) -> Array:
+    """As `scale_twice`, but the second rounding takes ties up too [ruy: the x86 kernels].
+
+    The two differ where a negative product is halfway between two integers.
+    """
+    left, right = np.maximum(shift, 0) & 31, np.maximum(-np.asarray(shift, np.int64), 0)
+    shifted = wrap_int32(x.astype(np.int64) << left) if left.any() else x
+    return (doubling_high_mul(shifted, multiplier) + ((np.int64(1) << right) >> 1)) >> right
+
+
+def scale_in_blocks(block: int, x: Array, multiplier: Array | int, shift: Array | int) -> Array:
+    """Along the last axis: whole blocks by `scale_ties_up`, and what is left by `scale_twice`.
+
+    Blocks are computed with vector instructions, whose shift rounds ties up; the rest is computed number by number.
+    """
+    whole = np.arange(x.shape[-1]) < x.shape[-1] // block * block
+    return np.where(whole, scale_ties_up(x, multiplier, shift), scale_twice(x, multiplier, shift))
+
+
 def doubling_high_mul(a: Array, b: Array | int) -> Array:
     """``a * b / 2**31``, ties up [SaturatingRoundingDoublingHighMul]; b is not negative, so nothing saturates."""
     product = a.astype(np.int64) * b

@@ -44,7 +44,6 @@ from refinfer.kernels.products import Params, as_it_is, quantized_products
 from refinfer.kernels.quantization import (
     ACTIVATION_BOUNDS,
     activate,
-    activation_range,
     require_activation_range,
     require_convolution_multiplier,
     require_per_channel,
@@ -57,7 +56,7 @@ from refinfer.schema.options import FullyConnectedOptions
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
-    from refinfer.kernels.numerics import Requantize
+    from refinfer.kernels.numerics import Multiplier, Requantize
 
 INPUT, FILTER, BIAS = 0, 1, 2
 BLOCK, MAX_BLOCKS = 16, 255  # of sparse weights along their depth
@@ -222,8 +221,9 @@ def params(node: Node, host: Host) -> Params:
 
 def params_int32(node: Node, host: Host) -> Params:
     """Sums in int32."""
-    requantize = host.numerics.fully_connected_requantize(multipliers(node, product_ratio))
-    return quantized(node, requantize)
+    numerics = host.numerics
+    real = multipliers(node, numerics.fully_connected_multiplier, numerics.convolution.multiplier)
+    return quantized(node, host, numerics.fully_connected_requantize(real))
 
 
 def params_int8(node: Node, host: Host) -> Params:
@@ -236,7 +236,7 @@ def params_int8(node: Node, host: Host) -> Params:
         return params_int32(node, host)
     require_zero_point(weights, 0)
     require_blocks_of_16(weights)
-    return quantized(node, in_fixed_point(convolution_multipliers(node)))
+    return quantized(node, host, in_fixed_point(convolution_multipliers(node)))
 
 
 def params_uint8(node: Node, host: Host) -> Params:
@@ -261,7 +261,7 @@ def params_int16(node: Node, host: Host) -> Params:
         return params_int32(node, host)
     else:
         requantize = host.numerics.fully_connected_requantize_int16(multipliers(node, product_ratio))
-    return quantized(node, requantize)._replace(keep=as_it_is)
+    return quantized(node, host, requantize)._replace(keep=as_it_is)
 
 
 def require_symmetric_int16(node: Node) -> None:
@@ -278,13 +278,13 @@ def bias_type(node: Node) -> TensorType:
     return options_of(node, FullyConnectedOptions).quantized_bias_type if bias is None else bias.type
 
 
-def quantized(node: Node, requantize: Requantize) -> Params:
+def quantized(node: Node, host: Host, requantize: Requantize) -> Params:
     """The parameters of a node that sums in int32. Weights with several scales have no zero points."""
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
     activation = options_of(node, FullyConnectedOptions).fused_activation_function
     require_clipping(activation)
     require_activation_range(y, activation)
-    low, high = activation_range(y, activation)
+    low, high = host.numerics.activation_range(y, activation)
     return Params(
         input_offset=-first_zero_point(x),
         filter_offset=0 if is_per_channel(weights) else -first_zero_point(weights),
@@ -305,7 +305,7 @@ def require_clipping(activation: ActivationFunctionType) -> None:
     )
 
 
-def multipliers(node: Node, of_one_scale: Callable[[float, float, float], float]) -> list[float]:
+def multipliers(node: Node, of_one_scale: Multiplier, of_channel: Multiplier = product_ratio) -> list[float]:
     """From the scale of the products to the output's, for each scale of the weights."""
     x, weights, y = input_at(node, INPUT), input_at(node, FILTER), output_at(node, 0)
     for tensor in (x, weights, y):
@@ -315,7 +315,7 @@ def multipliers(node: Node, of_one_scale: Callable[[float, float, float], float]
     if not is_per_channel(weights):
         require_convolution_multiplier(x, weights, optional_input(node, BIAS), y)
         return [of_one_scale(first_scale(x), first_scale(weights), first_scale(y))]
-    return [product_ratio(first_scale(x), scale, first_scale(y)) for scale in scales(weights)]
+    return [of_channel(first_scale(x), scale, first_scale(y)) for scale in scales(weights)]
 
 
 def convolution_multipliers(node: Node) -> list[float]:

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.kernels.common import first_scale
-from refinfer.kernels.fixedpoint import quantize_multiplier, round_away, scale_int64, scale_twice, to_int32
+from refinfer.kernels.fixedpoint import (
+    quantize_multiplier,
+    round_away,
+    scale_in_blocks,
+    scale_int64,
+    scale_ties_up,
+    scale_twice,
+    to_int32,
+)
 from refinfer.kernels.lazy import np
+from refinfer.kernels.quantization import activation_range, activation_range_to_even
+from refinfer.schema.enums import ActivationFunctionType
 from refinfer.schema.graph import Tensor
 
 if TYPE_CHECKING:
@@ -23,6 +34,24 @@ Requantize = Callable[["Array"], "Array"]
 
 The last axis is that of the channels.
 """
+
+
+Multiplier = Callable[[float, float, float], float]
+"""The product of two scales over a third."""
+
+
+class Rounding(NamedTuple):
+    """How a convolution brings integers to the scale of its output.
+
+    `multiplier` is the real one, of the input and a channel of the filter; `uint8_multiplier` that of uint8, which has
+    no channels. `requantize` applies those of all channels. `activation_range` is what a fused activation leaves of
+    the integers of the output.
+    """
+
+    multiplier: Multiplier
+    uint8_multiplier: Multiplier
+    requantize: Callable[[Sequence[float]], Requantize]
+    activation_range: Callable[[Tensor, ActivationFunctionType], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +76,17 @@ class Numerics:
     """The same, of the scale and beta over the step of the table, in int16."""
     softmax_real: Callable[[float], Any]
     """The numbers with which that table is made."""
+    convolution: Rounding
+    """Of CONV_2D; its multiplier is also that of FULLY_CONNECTED whose weights have several scales."""
+    grouped_convolution: Rounding
+    """Of CONV_2D whose filters see a part of the channels each."""
+    depthwise_convolution: Rounding
+    """Of DEPTHWISE_CONV_2D and TRANSPOSE_CONV."""
+    fully_connected_multiplier: Multiplier
+    """Of FULLY_CONNECTED whose weights have one scale."""
+    batch_matmul_requantize: Callable[[Sequence[float]], Requantize]
+    activation_range: Callable[[Tensor, ActivationFunctionType], tuple[int, int]]
+    """Of FULLY_CONNECTED and the pools: what a fused activation leaves of the integers of the output."""
 
 
 class FixedPoint:
@@ -77,6 +117,21 @@ class FloatingPoint:
         return to_int32(round_away(acc * self.real))
 
 
+class SinglePrecision:
+    """A float for each channel (one for all, where there is one); one rounding, ties to even.
+
+    The accumulator becomes a float first, and so does the product [XNNPACK: fp32 requantization].
+    """
+
+    def __init__(self, multipliers: Sequence[float]) -> None:
+        """From real multipliers that are floats already."""
+        self.real = np.array(multipliers, np.float32)
+
+    def __call__(self, acc: Array) -> Array:
+        """Requantize; what no output can hold only stays large."""
+        return np.rint(np.clip(acc.astype(np.float32) * self.real, -BEYOND, BEYOND)).astype(np.int64)
+
+
 def in_fixed_point(multipliers: Sequence[float]) -> Requantize:
     """Two roundings in int32: `scale_twice`."""
     return FixedPoint(scale_twice, multipliers)
@@ -85,6 +140,21 @@ def in_fixed_point(multipliers: Sequence[float]) -> Requantize:
 def in_fixed_point_of_16_bits(multipliers: Sequence[float]) -> Requantize:
     """An int64 accumulator with a multiplier of 16 bits: `scale_int64`."""
     return FixedPoint(scale_int64, multipliers)
+
+
+def in_fixed_point_ties_up(multipliers: Sequence[float]) -> Requantize:
+    """Two roundings in int32, both with ties up: `scale_ties_up`."""
+    return FixedPoint(scale_ties_up, multipliers)
+
+
+def in_fixed_point_by_blocks_of_8(multipliers: Sequence[float]) -> Requantize:
+    """Two roundings in int32; ties go up in whole blocks of 8 channels, and away from zero in what is left."""
+    return FixedPoint(SCALE_IN_BLOCKS_OF_8, multipliers)
+
+
+def in_single_precision(multipliers: Sequence[float]) -> Requantize:
+    """One rounding of a float product, ties to even."""
+    return SinglePrecision(multipliers)
 
 
 def in_floating_point(multipliers: Sequence[float]) -> Requantize:
@@ -123,3 +193,13 @@ def ratio_of_float_product(first: float, second: float, output: float) -> float:
     """first * second / output of doubles, where the product has been a float [GetQuantizedConvolutionMultipler]."""
     with np.errstate(all="ignore"):
         return float(np.float32(first) * np.float32(second)) / output
+
+
+BEYOND = 2.0**30  # further from zero than any output, and a float
+SCALE_IN_BLOCKS_OF_8 = partial(scale_in_blocks, 8)
+
+ROUNDED_TWICE = Rounding(product_ratio, ratio_of_float_product, in_fixed_point, activation_range)
+ROUNDED_UP = ROUNDED_TWICE._replace(requantize=in_fixed_point_ties_up)
+ROUNDED_BY_BLOCKS = ROUNDED_TWICE._replace(requantize=in_fixed_point_by_blocks_of_8)
+ROUNDED_ONCE = Rounding(product_ratio_of_floats, product_ratio_of_floats, in_single_precision, activation_range_to_even)
+"""The ways to round: of the reference kernels, of ruy's for x86, of LiteRT's own vector kernels, of XNNPACK."""

@@ -29,7 +29,7 @@ from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.library_window import Window
 from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, size_of, worst
-from refinfer.kernels.quantization import activate, activation_range, require_activation_range, require_zero_point
+from refinfer.kernels.quantization import activate, require_activation_range, require_zero_point
 from refinfer.kernels.sliding import under_windows
 from refinfer.kernels.window import Windows, output_size, windows
 from refinfer.schema.enums import TensorType
@@ -132,7 +132,7 @@ def fold(pooled: Pooled) -> Callable[[Node, Host], Evaluate]:
         require(min(pool.stride_h, pool.stride_w) > 0, f"strides {pool.stride_h} and {pool.stride_w}")
         sides = pool.filter_height, pool.filter_width
         require(min(sides) > 0, f"a window of {sides[0]} × {sides[1]}")
-        activated = activation_of(node)
+        activated = activation_of(node, host)
 
         def evaluate(x: Array) -> tuple[Array, ...]:
             require(x.ndim == 4, f"{x.ndim} dimensions; it takes 4")
@@ -146,13 +146,13 @@ def fold(pooled: Pooled) -> Callable[[Node, Host], Evaluate]:
     return fold_pool
 
 
-def activation_of(node: Node) -> Callable[[Array], Array]:
+def activation_of(node: Node, host: Host) -> Callable[[Array], Array]:
     """The fused activation, in the scale of the output."""
     y, activation = output_at(node, 0), options_of(node, Pool2DOptions).fused_activation_function
     if y.type == TensorType.FLOAT32:
         return lambda x: activate(x, activation)
     require_activation_range(y, activation)
-    low, high = activation_range(y, activation)
+    low, high = host.numerics.activation_range(y, activation)
     return lambda x: clamp(x, low, high, x.dtype)
 
 

@@ -99,6 +99,18 @@ def activation_range(y: Tensor, activation: ActivationFunctionType) -> tuple[int
     return int(max(limits.min, steps[0])), int(min(limits.max, steps[1]))
 
 
+def activation_range_to_even(y: Tensor, activation: ActivationFunctionType) -> tuple[int, int]:
+    """As `activation_range`, where bound / scale + zero point is rounded as a whole, ties to even.
+
+    [XNNPACK: xnn_qs8_quantize and its like, of output_min and output_max]
+    """
+    limits = np.iinfo(dtype_of(y.type))
+    scale, zero_point = np.float32(first_scale(y)), np.float32(first_zero_point(y))
+    steps = [np.float32(bound) / scale + zero_point for bound in FLOAT_RANGES[activation]]
+    low, high = (int(np.rint(np.clip(each, limits.min, limits.max))) for each in steps)
+    return low, high
+
+
 def activate(x: Array, activation: ActivationFunctionType) -> Array:
     """The fused activation of numbers that are not quantized: min(max(x, low), high), and NaN stays what it is.
 

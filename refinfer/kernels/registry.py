@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from refinfer.kernels import (
@@ -33,6 +33,7 @@ from refinfer.kernels import (
     mul,
     non_max_suppression,
     normalize,
+    optimized,
     pad,
     pool,
     quantize,
@@ -67,17 +68,25 @@ from refinfer.kernels.esp_nn import ESP_NN
 from refinfer.kernels.kernel import Kernel, Overlap
 from refinfer.kernels.layout import Abi, Build
 from refinfer.kernels.numerics import (
+    ROUNDED_BY_BLOCKS,
+    ROUNDED_ONCE,
+    ROUNDED_TWICE,
+    ROUNDED_UP,
     Numerics,
     as_double,
     as_float,
     in_fixed_point,
     in_fixed_point_of_16_bits,
+    in_fixed_point_ties_up,
     in_floating_point,
+    in_single_precision,
     only_scale,
     product_ratio,
     product_ratio_of_floats,
     ratio_of_float_product,
 )
+from refinfer.kernels.quantization import activation_range, activation_range_to_even
+from refinfer.kernels.xnnpack import DELEGATED, Delegated
 from refinfer.schema.enums import BuiltinOperator
 from refinfer.schema.graph import Node
 
@@ -280,10 +289,24 @@ def resolver_method(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Delegate:
+    """What takes nodes away from a runtime's own kernels: its operators, and the arithmetic in which they differ."""
+
+    operators: Mapping[BuiltinOperator, Delegated]
+    numerics: Numerics
+
+    def takes(self, node: Node) -> bool:
+        """Whether it satisfies the conditions of its operator."""
+        delegated = self.operators.get(node.op) if node.custom_code is None else None
+        return delegated is not None and delegated.takes(node)
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """How one official runtime computes: the arithmetic of each operator, and the functions in which it differs.
 
-    `build`, if any, is the build whose refusals count: what it would not load is not run either.
+    `build`, if any, is the build whose refusals count: what it would not load is not run either. `delegate`, if any,
+    comes before the dialect's own kernels.
     """
 
     name: str
@@ -291,10 +314,21 @@ class Dialect:
     custom: Mapping[str, Compute]
     numerics: Numerics
     build: Build | None = None
+    delegate: Delegate | None = None
+    reproduces: str = ""
+    """The packages and the machine that it has been compared with, where results depend on that."""
 
     def compute_of(self, node: Node) -> Compute | None:
         """The arithmetic of the node's operator, or None where the dialect has none."""
-        return self.computes.get(node.op) if node.custom_code is None else self.custom.get(node.custom_code)
+        if node.custom_code is not None:
+            return self.custom.get(node.custom_code)
+        if self.delegate is not None and self.delegate.takes(node):
+            return self.delegate.operators[node.op].compute
+        return self.computes.get(node.op)
+
+    def numerics_of(self, node: Node) -> Numerics:
+        """The functions that the node's arithmetic takes."""
+        return self.delegate.numerics if self.delegate is not None and self.delegate.takes(node) else self.numerics
 
     def admit(self, node: Node) -> None:
         """Raise Refusal where the runtime itself would refuse the node."""
@@ -543,24 +577,56 @@ ONLY_TFLM_CUSTOM: dict[str, Compute] = {
 }
 """The same for custom operators."""
 
+OPTIMIZED: dict[BuiltinOperator, Compute] = {
+    BuiltinOperator.ADD: optimized.COMPUTE_ADD,
+    BuiltinOperator.DEQUANTIZE: optimized.COMPUTE_DEQUANTIZE,
+    BuiltinOperator.SOFTMAX: optimized.COMPUTE_SOFTMAX,
+    BuiltinOperator.MEAN: optimized.COMPUTE_MEAN,
+    BuiltinOperator.SUM: optimized.COMPUTE_SUM,
+    BuiltinOperator.QUANTIZE: optimized.COMPUTE_QUANTIZE,
+}
+"""What LiteRT's vector kernels compute in another way than its reference kernels, but for `Numerics`."""
+
+LITERT_NUMERICS = Numerics(
+    fully_connected_requantize=in_floating_point,
+    fully_connected_requantize_int16=in_floating_point,
+    scale_of_one=only_scale,
+    scale=as_float,
+    product_multiplier=product_ratio_of_floats,
+    batch_matmul_multiplier=ratio_of_float_product,
+    softmax_multiplier=ratio_of_float_product,
+    softmax_real=as_double,
+    convolution=ROUNDED_TWICE,
+    grouped_convolution=ROUNDED_TWICE,
+    depthwise_convolution=ROUNDED_TWICE,
+    fully_connected_multiplier=product_ratio,
+    batch_matmul_requantize=in_fixed_point,
+    activation_range=activation_range,
+)
+OPTIMIZED_NUMERICS = replace(
+    LITERT_NUMERICS,
+    fully_connected_requantize=in_fixed_point_ties_up,
+    convolution=ROUNDED_UP,
+    depthwise_convolution=ROUNDED_BY_BLOCKS,
+    fully_connected_multiplier=ratio_of_float_product,
+)
+XNNPACK_NUMERICS = replace(
+    LITERT_NUMERICS,
+    fully_connected_requantize=in_single_precision,
+    batch_matmul_multiplier=product_ratio_of_floats,
+    convolution=ROUNDED_ONCE,
+    grouped_convolution=ROUNDED_ONCE,
+    depthwise_convolution=ROUNDED_ONCE,
+    fully_connected_multiplier=product_ratio_of_floats,
+    batch_matmul_requantize=in_single_precision,
+    activation_range=activation_range_to_even,
+)
+X86 = "ai-edge-litert 2.3.0 on x86-64 with AVX-512, one thread"
+
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect(
-            "litert",
-            SHARED | ONLY_LITERT,
-            ONLY_LITERT_CUSTOM,
-            Numerics(
-                fully_connected_requantize=in_floating_point,
-                fully_connected_requantize_int16=in_floating_point,
-                scale_of_one=only_scale,
-                scale=as_float,
-                product_multiplier=product_ratio_of_floats,
-                batch_matmul_multiplier=ratio_of_float_product,
-                softmax_multiplier=ratio_of_float_product,
-                softmax_real=as_double,
-            ),
-        ),
+        Dialect("litert", SHARED | ONLY_LITERT, ONLY_LITERT_CUSTOM, LITERT_NUMERICS),
         Dialect(
             "tflm",
             SHARED | ONLY_TFLM,
@@ -574,9 +640,39 @@ DIALECTS = {
                 batch_matmul_multiplier=product_ratio,
                 softmax_multiplier=product_ratio,
                 softmax_real=as_float,
+                convolution=ROUNDED_TWICE,
+                grouped_convolution=ROUNDED_TWICE,
+                depthwise_convolution=ROUNDED_TWICE,
+                fully_connected_multiplier=product_ratio,
+                batch_matmul_requantize=in_fixed_point,
+                activation_range=activation_range,
             ),
             build=Build(Abi(pointer=8, enum=4), defines=frozenset({"TF_LITE_STATIC_MEMORY", NDEBUG})),
         ),
+        Dialect(
+            "litert-optimized",
+            SHARED | ONLY_LITERT | OPTIMIZED,
+            ONLY_LITERT_CUSTOM,
+            OPTIMIZED_NUMERICS,
+            reproduces=X86,
+        ),
+        Dialect(
+            "xnnpack",
+            SHARED | ONLY_LITERT | OPTIMIZED,
+            ONLY_LITERT_CUSTOM,
+            OPTIMIZED_NUMERICS,
+            delegate=Delegate(DELEGATED, XNNPACK_NUMERICS),
+            reproduces=X86,
+        ),
     )
 }
-"""litert is LiteRT's BUILTIN_REF, tflm the reference kernels of TFLM: what a board computes."""
+"""The four official answers.
+
+litert is LiteRT's BUILTIN_REF, tflm the reference kernels of TFLM: what a board computes. litert-optimized is
+BUILTIN_WITHOUT_DEFAULT_DELEGATES, and xnnpack what LiteRT answers if nothing is asked of it: the delegate XNNPACK, and
+the optimized kernels for what that leaves. Of the last two, only what is quantized has exact bits; floats are computed
+as the reference kernels do, in another order than these runtimes'.
+"""
+
+PORTABLE = {name: DIALECTS[name] for name in ("litert", "tflm")}
+"""The reference kernels, which compute the same bits on every machine."""

@@ -161,7 +161,7 @@ Begin = Callable[["Array", "Array", "Array | None"], "tuple[Callable[[Sequence[W
 
 def fold(node: Node, host: Host) -> Evaluate:
     """The output's shape is an input."""
-    options, p = options_of(node, TransposeConvOptions), operands(node)
+    options, p = options_of(node, TransposeConvOptions), operands(node, host)
     require_operands(p, rank=4, int16_bias=(TensorType.INT32, TensorType.INT64))
     require_type(input_at(node, SHAPE), TensorType.INT32)
     evaluate = fold_arithmetic(node, p)
@@ -181,7 +181,7 @@ def fold_as_declared(node: Node, host: Host) -> Evaluate:
 
     The accumulators of int16 are always of 64 bits.
     """
-    p = operands(node)._replace(bias_type=TensorType.INT64)
+    p = operands(node, host)._replace(bias_type=TensorType.INT64)
     require_operands(p, rank=4, int16_bias=(TensorType.INT16, TensorType.INT64))
     evaluate = fold_arithmetic(node, p)
 
@@ -191,7 +191,7 @@ def fold_as_declared(node: Node, host: Host) -> Evaluate:
     return evaluate_in_shape
 
 
-def operands(node: Node) -> Operands:
+def operands(node: Node, host: Host) -> Operands:
     """The node's tensors, as its Prepare finds them."""
     require(len(node.inputs) in (3, 4), f"{len(node.inputs)} inputs; it takes 3 or 4")
     require(len(node.outputs) == 1, f"{len(node.outputs)} outputs; it gives 1")
@@ -204,6 +204,7 @@ def operands(node: Node) -> Operands:
         channel_axis=CHANNEL_AXIS,
         activation=options.fused_activation_function,
         bias_type=options.quantized_bias_type,
+        rounding=host.numerics.depthwise_convolution,
     )
 
 

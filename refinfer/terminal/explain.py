@@ -9,7 +9,7 @@ from typing import Any
 from refinfer.explanation.explain import Account, Explanation, Row
 from refinfer.explanation.lessons import topic_of
 from refinfer.explanation.steps import Step
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import PORTABLE
 from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.report import model_to_dict
 from refinfer.terminal.names import model_name, operator_name
@@ -158,7 +158,7 @@ def kind_of(tensor: Tensor, screen: Screen) -> str:
 
 def explained_in(node: Node) -> list[str]:
     """The dialects in which there is an explanation."""
-    return [name for name, dialect in DIALECTS.items() if topic_of(node, dialect) is not None]
+    return [name for name, dialect in PORTABLE.items() if topic_of(node, dialect) is not None]
 
 
 def operators_to_dict(graph: Graph) -> dict[str, Any]:

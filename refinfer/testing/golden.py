@@ -18,7 +18,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from refinfer import __version__
 from refinfer.kernels.kernel import Refusal
 from refinfer.kernels.lazy import np
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import PORTABLE
 from refinfer.schema.errors import RefinferError, UsageError
 from refinfer.schema.graph import Tensor
 from refinfer.testing.case import Case
@@ -36,7 +36,7 @@ def export_golden(
     cases: Sequence[Case],
     path: str | os.PathLike[str],
     *,
-    dialects: Sequence[str] = tuple(DIALECTS),
+    dialects: Sequence[str] = tuple(PORTABLE),
     origin: str = "",
 ) -> None:
     """Write cases and what they come to; the ending of `path`, ``.npz`` or ``.h``, says how.

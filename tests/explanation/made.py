@@ -8,7 +8,7 @@ from typing import Any
 from refinfer.explanation import arithmetic
 from refinfer.explanation.explain import Account
 from refinfer.explanation.lessons import TOPICS
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import PORTABLE
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.testing import OPERATORS
 
@@ -18,7 +18,7 @@ NAMES: dict[str, Any] = {name: getattr(arithmetic, name) for name in arithmetic.
 def explained() -> Iterator[tuple[BuiltinOperator, TensorType]]:
     """Operators that the test kit makes up and that have a lesson in some dialect, with each type it can have there."""
     for op, operator in OPERATORS.items():
-        computes = [dialect.computes.get(op) for dialect in DIALECTS.values()]
+        computes = [dialect.computes.get(op) for dialect in PORTABLE.values()]
         topics = [TOPICS[compute] for compute in computes if compute in TOPICS]
         for type in operator.types:
             if any(type in topic.types for topic in topics):

@@ -17,7 +17,7 @@ from refinfer.explanation import explain as module
 from refinfer.explanation.explain import Account, Explanation, Row, aligned, explain
 from refinfer.explanation.lessons import TOPICS
 from refinfer.explanation.steps import Result, Step
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import PORTABLE
 from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, TensorType
 from refinfer.testing import TensorSpec, cases, one_op_model
 from tests.explanation.made import explained, wrong_formulas
@@ -141,7 +141,7 @@ def test_a_dialect_that_refuses_the_model_says_why_and_the_other_goes_on() -> No
         ({"op": 7, "element": (0, -1)}, r"there is no element \[0, -1\]"),
         ({"op": 7, "element": (0,)}, r"there is no element \[0\]"),
         ({"op": 7, "inputs": []}, "0 inputs are given; the model has 1"),
-        ({"op": 7, "dialect": "cmsis"}, "unknown dialect 'cmsis'; the dialects are litert, tflm, or both"),
+        ({"op": 7, "dialect": "cmsis"}, "no dialect 'cmsis' to explain; there are litert, tflm, or both"),
     ],
 )
 def test_what_there_is_not_is_refused(arguments: dict[str, Any], message: str) -> None:
@@ -191,14 +191,14 @@ def test_equal_steps_are_one_row() -> None:
 
 
 def test_every_lesson_is_for_an_operator_of_a_dialect() -> None:
-    computes = {compute for dialect in DIALECTS.values() for compute in dialect.computes.values()}
+    computes = {compute for dialect in PORTABLE.values() for compute in dialect.computes.values()}
     assert TOPICS.keys() <= computes
 
 
 def test_the_page_names_every_operator_that_is_explained() -> None:
     text = (MODELS.parent / "docs" / "explain.md").read_text(encoding="utf-8")
     (listed,) = [part for part in text.split("\n## ") if part.startswith("What can be explained")]
-    names = {op.name for dialect in DIALECTS.values() for op, compute in dialect.computes.items() if compute in TOPICS}
+    names = {op.name for dialect in PORTABLE.values() for op, compute in dialect.computes.items() if compute in TOPICS}
     words = set(listed.replace(",", " ").replace(";", " ").replace(".", " ").replace(":", " ").split())
     assert {word for word in words if word.isupper() and len(word) > 2} - {"LSTM"} == names
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from refinfer.kernels.compute import dtype_of
 from refinfer.kernels.kernel import Refusal
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import DIALECTS, PORTABLE
 from refinfer.machine import Machine
 from refinfer.schema import read_model
 from refinfer.schema.enums import BuiltinOperator, TensorType
@@ -29,7 +29,7 @@ CASES = float(os.environ.get("REFINFER_CASES", "1"))
 
 RUNTIMES = [
     pytest.param(name, marks=pytest.mark.skipif(not installed(name), reason=f"the package of {name} is not installed"))
-    for name in DIALECTS
+    for name in PORTABLE
 ]
 
 Table = Mapping[BuiltinOperator, Sequence[TensorType]]

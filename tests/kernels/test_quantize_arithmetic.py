@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import PORTABLE
 from refinfer.machine import Machine
 from refinfer.schema import read_model
 from refinfer.schema.enums import BuiltinOperator, TensorType
@@ -123,5 +123,5 @@ def test_fake_quant(runtime: str) -> None:
 def test_what_becomes_of_a_nan_that_is_cast_depends_on_the_dialect() -> None:
     model = one_op_model(B.CAST, [TensorSpec(T.FLOAT32, (2,))], [TensorSpec(T.INT8, (2,))])
     x = np.array([np.nan, 1e9], np.float32)
-    found = {name: Machine(read_model(model), dialect).call(0, [x])[0].tolist() for name, dialect in DIALECTS.items()}
+    found = {name: Machine(read_model(model), dialect).call(0, [x])[0].tolist() for name, dialect in PORTABLE.items()}
     assert found == {"litert": [127, 127], "tflm": [0, 127]}

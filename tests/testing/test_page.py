@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from refinfer.kernels.registry import DIALECTS
+from refinfer.kernels.registry import PORTABLE
 from refinfer.testing import KernelMismatch
 from tools import operator_table
 from tools.count_cases import COUNTS, RUNS, variants
@@ -62,14 +62,14 @@ def test_every_case_is_counted_once() -> None:
     outcomes = {*operator_table.WORDS, "refused"}
     for counts in COUNTED["counts"].values():
         for found in counts.values():
-            assert found.keys() == DIALECTS.keys()
-            for dialect in DIALECTS:
+            assert found.keys() == PORTABLE.keys()
+            for dialect in PORTABLE:
                 assert sum(found[dialect].get(name, 0) for name in outcomes) == COUNTED["models"] * RUNS
 
 
 def test_the_table_has_every_operator_of_every_dialect() -> None:
     named = {line.split(" | ")[0].strip("| ") for line in operator_table.operators()}
-    for dialect in DIALECTS.values():
+    for dialect in PORTABLE.values():
         assert {op.name for op in dialect.computes} <= named
         assert dialect.custom.keys() <= named
 
@@ -80,7 +80,7 @@ def test_what_differs_is_known() -> None:
         (op, types, dialect)
         for op, counts in COUNTED["counts"].items()
         for types, found in counts.items()
-        for dialect in DIALECTS
+        for dialect in PORTABLE
         if found[dialect].get("different")
     }
     assert differing <= KNOWN.keys()
@@ -94,7 +94,7 @@ KNOWN = {
 def test_the_tool_counts_again_what_it_has_counted(tmp_path: Path) -> None:
     from refinfer.testing import installed
 
-    if not all(installed(name) for name in DIALECTS):
+    if not all(installed(name) for name in PORTABLE):
         pytest.skip("an official runtime is not installed")
     file = tmp_path / "cases.json"
     command = [sys.executable, "-m", "tools.count_cases", "FLOOR", "--models", "3", "--json", str(file)]

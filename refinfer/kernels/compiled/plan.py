@@ -129,20 +129,22 @@ def make_plan(
     subgraph: Subgraph,
     computes: Sequence[Compute | None],
     evaluates: Sequence[Evaluate],
-    host: Host,
+    hosts: Sequence[Host],
     shapes: Sequence[Shape | None],
     states: Mapping[int, Array],
 ) -> Plan | None:
     """The plan of a subgraph; None if no node of it has a kernel.
 
-    `computes` has None for nodes that are not ours, `evaluates` what numpy computes for each node; `states` are the
-    arrays of variable tensors, by index, which kernels update where they are.
+    `computes` has None for nodes that are not ours, `evaluates` what numpy computes for each node, `hosts` what each
+    may use; `states` are the arrays of variable tensors, by index, which kernels update where they are.
     """
-    draft = Draft(subgraph, shapes, host, states)
+    if not subgraph.nodes:
+        return None
+    draft = Draft(subgraph, shapes, hosts[0], states)
     parts: list[Part | int] = []
     part: Part | None = None
     for node, compute in zip(subgraph.nodes, computes, strict=True):
-        draft.step, draft.evaluate = node.index, evaluates[node.index]
+        draft.step, draft.evaluate, draft.host = node.index, evaluates[node.index], hosts[node.index]
         if part is None:
             draft.segment, draft.loads, draft.touched = node.index, [], set()
         planner = None if compute is None else PLANNERS.get(compute.fold)

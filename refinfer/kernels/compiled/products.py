@@ -23,11 +23,10 @@ from refinfer.kernels.compute import Shape, constant, dtype_of
 from refinfer.kernels.conv import (
     BELIEVERS,
     BIAS,
-    CONV_CHANNEL_AXIS,
-    DEPTHWISE_CHANNEL_AXIS,
     FILTER,
     INPUT,
-    operands,
+    conv_operands,
+    depthwise_operands,
     window_grid,
 )
 from refinfer.kernels.doubles import Range
@@ -69,8 +68,7 @@ def plan_conv_of(draft: Draft, node: Node, declared: Shape | None) -> None:
         plan_conv_of_floats(draft, node, declared)
         return
     options = options_of(node, Conv2DOptions)
-    p = operands(node, CONV_CHANNEL_AXIS, options.fused_activation_function)
-    p = p._replace(bias_type=options.quantized_bias_type)
+    p = conv_operands(node, draft.host)
     require_compiled((p.x.type, p.weights.type) in convolution.PARAMS and p.weights.data is not None)
     params = convolution.PARAMS[p.x.type, p.weights.type](p)
     shape, filters = draft.shape(p.x), constant(p.weights)
@@ -109,7 +107,7 @@ def plan_depthwise_of(draft: Draft, node: Node, declared: Shape | None, believed
         plan_depthwise_of_floats(draft, node, declared)
         return
     options = options_of(node, DepthwiseConv2DOptions)
-    p = operands(node, DEPTHWISE_CHANNEL_AXIS, options.fused_activation_function)
+    p = depthwise_operands(node, draft.host)
     require_compiled((p.x.type, p.weights.type) in convolution.PARAMS and p.weights.data is not None)
     params = convolution.PARAMS[p.x.type, p.weights.type](p)
     shape, filters = draft.shape(p.x), constant(p.weights)
@@ -345,12 +343,12 @@ def scaling_of(requantize: Requantize, weights: Array, bias: Array, largest: int
         real = spread(requantize.real, channels, len(bias))
         require_compiled(bool(np.all(totals * np.abs(real) < 2**30)) and int(totals.max()) < 2**31)
         return in_vectors(FLOATING, [real, bias.astype(np.float64)])
+    require_compiled(isinstance(requantize, FixedPoint) and requantize.scale in (scale_twice, scale_int64))
     assert isinstance(requantize, FixedPoint)
     multiplier, shift = (spread(each, channels, len(bias)) for each in (requantize.multiplier, requantize.shift))
     if requantize.scale is scale_twice:
         return fixed_scaling(bias, multiplier, shift)
     require_compiled(int(sums.max()) < 2**31)
-    assert requantize.scale is scale_int64
     total = 15 - shift
     require_compiled(int(total.min()) >= 1 and int(total.max()) < 63 and int(totals.max()) < 2**47)
     reduced = np.where(multiplier < 0x7FFF0000, (multiplier + 2**15) >> 16, 0x7FFF)

@@ -35,7 +35,7 @@ from refinfer.kernels.compiled.records import (
     Widen,
 )
 from refinfer.kernels.compute import Shape, constant, dtype_of
-from refinfer.kernels.quantization import activate, activation_range
+from refinfer.kernels.quantization import activate
 from refinfer.kernels.window import windows
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -316,7 +316,7 @@ def plan_pool(largest: bool) -> Callable[[Draft, Node], None]:
                 )
             )
             return
-        low, high = activation_range(y, options.fused_activation_function)
+        low, high = draft.host.numerics.activation_range(y, options.fused_activation_function)
         reciprocal = draft.scratch(8)
         draft.add(
             Pool(

@@ -1,0 +1,257 @@
+"""LiteRT's own vector kernels: what BUILTIN_WITHOUT_DEFAULT_DELEGATES computes where the reference kernels do not.
+
+They work on blocks of numbers with vector instructions, and on the numbers that are left over one by one. The two round
+differently, so that a result depends on where in a tensor, or in which channel, a number lies. That is what they do on
+x86-64, where NEON instructions are translated to SSE, with one thread; on ARM there are other kernels for much of it.
+
+Sources: tflite/kernels/internal/optimized/optimized_ops.h, reduce.h, integer_ops/add.h and mean.h, and the operators'
+own files in tflite/kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from math import isfinite, prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from refinfer.kernels import add, common_scale, libm, quantize, reduce, softmax
+from refinfer.kernels.broadcast import Fold, binary, stretching
+from refinfer.kernels.common import (
+    first_scale,
+    first_zero_point,
+    input_at,
+    options_of,
+    output_at,
+)
+from refinfer.kernels.common_scale import Sum
+from refinfer.kernels.compute import Evaluate, Host, Shape, dtype_of
+from refinfer.kernels.fixedpoint import (
+    clamp,
+    doubling_high_mul,
+    quantize_multiplier,
+    round_away,
+    scale_in_blocks,
+    scale_twice,
+    to_int32,
+    wrap_int32,
+)
+from refinfer.kernels.lazy import np
+from refinfer.kernels.quantization import ratio
+from refinfer.schema.enums import TensorType
+from refinfer.schema.graph import Node, Tensor
+from refinfer.schema.options import ReducerOptions, SoftmaxOptions
+
+if TYPE_CHECKING:
+    from refinfer.kernels.compute import Array
+
+
+def in_whole_blocks(block: int, size: int) -> Array:
+    """Which of so many numbers in a row lie in whole blocks."""
+    return np.arange(size) < size // block * block
+
+
+class Stretch(NamedTuple):
+    """How two shapes are walked through together: `run` numbers in a row, in which one input may stand still."""
+
+    run: int
+    one_stands_still: bool
+
+
+def stretch_of(first: Shape, second: Shape) -> Stretch | None:
+    """The innermost loop over two shapes; None if there are more than five to merge them into.
+
+    [process_broadcast_shapes.h: ProcessBroadcastShapes; optimized_ops.h: BinaryBroadcastFiveFold]
+    """
+    rank = max(len(first), len(second))
+    a, b = ((1,) * (rank - len(shape)) + tuple(shape) for shape in (first, second))
+    if a == b:
+        return Stretch(prod(a), one_stands_still=False)
+    differing = next(axis for axis in reversed(range(rank)) if a[axis] != b[axis])
+    if a[differing] != 1:
+        a, b = b, a
+    alike, moving, axis = prod(a[differing + 1 :]), 1, differing
+    while axis >= 0 and a[axis] == 1:
+        moving, axis = moving * b[axis], axis - 1
+    while axis >= 0 and a[axis] == b[axis]:
+        axis -= 1
+    while axis >= 0 and b[axis] == 1:
+        axis -= 1
+    while axis >= 0 and a[axis] == b[axis]:
+        axis -= 1
+    if axis >= 0:
+        return None
+    return Stretch(alike, one_stands_still=False) if alike > 1 else Stretch(moving, one_stands_still=True)
+
+
+def fold_add(node: Node, host: Host) -> Evaluate:
+    """8 bits: y = clamp(scale(a + b at a common scale) + offset), whose inputs are scaled in one step or cut off."""
+    return stretching(partial(evaluate_add, add.sum_params(node)))
+
+
+def evaluate_add(p: Sum, a: Array, b: Array) -> Array:
+    """Whole blocks as vectors do it, the rest as the reference kernels do."""
+    rest = common_scale.to_common_scale(a, p.first) + common_scale.to_common_scale(b, p.second)
+    stretch = stretch_of(a.shape, b.shape)
+    if stretch is None:
+        raw = rest
+    else:
+        scaled = shifted_after if stretch.one_stands_still or a.dtype == np.uint8 else shifted_before
+        block = 16 if scaled is shifted_before else 8
+        whole = in_whole_blocks(block, stretch.run)
+        whole = np.resize(whole, rest.size).reshape(rest.shape)
+        raw = np.where(whole, scaled(a, p.first) + scaled(b, p.second), rest)
+    return clamp(scale_twice(wrap_int32(raw), p.multiplier, p.shift) + p.offset, p.low, p.high, a.dtype)
+
+
+def shifted_before(x: Array, p: common_scale.Input) -> Array:
+    """(x + offset) * 2**(left shift + shift) * multiplier, rounded once, ties up [AddElementwiseInt8]"""
+    return doubling_high_mul((x.astype(np.int64) + p.offset) << (p.left_shift + p.shift), p.multiplier)
+
+
+def shifted_after(x: Array, p: common_scale.Input) -> Array:
+    """((x + offset) << left shift) * multiplier, rounded, and its last bits cut off [AddScalarBroadcast]"""
+    return doubling_high_mul((x.astype(np.int64) + p.offset) << p.left_shift, p.multiplier) >> -p.shift
+
+
+def fold_mean(node: Node, host: Host) -> Evaluate:
+    """8 bits: over the rows and columns of images that keep their rank, in its own way."""
+    reference = reduce.COMPUTE_MEAN.fold(node, host)
+    x, axis = input_at(node, 0), input_at(node, 1)
+    keep_dims = options_of(node, ReducerOptions).keep_dims
+    if not keep_dims or len(x.shape) != 4:
+        return reference
+
+    def evaluate(values: Array, axes: Array) -> tuple[Array, ...]:
+        if reduce.resolved(axes.reshape(-1).tolist(), values.ndim) != [1, 2]:
+            return reference(values, axes)
+        return (mean_of_pixels(x, output_at(node, 0), values),)
+
+    assert axis is not None
+    return evaluate
+
+
+def mean_of_pixels(x: Tensor, y: Tensor, values: Array) -> Array:
+    """y = clamp(scale(sum of the pixels) + bias), in blocks of 16 channels; the bias holds the zero points, in steps.
+
+    All reals are floats [integer_ops/mean.h: Mean].
+    """
+    pixels = np.float32(values.shape[1] * values.shape[2])
+    x_scale, y_scale = np.float32(first_scale(x)), np.float32(first_scale(y))
+    with np.errstate(all="ignore"):
+        zero = np.float32(first_zero_point(x)) * x_scale / y_scale
+        zero = zero + np.float32(0.5) if zero > 0 else zero - np.float32(0.5)
+        real = float(x_scale / (pixels * y_scale))
+    multiplier, shift = quantize_multiplier(real if isfinite(real) else 0.0)
+    bias = first_zero_point(y) - int(to_int32(np.trunc(zero)))
+    sums = wrap_int32(values.sum(axis=(1, 2), dtype=np.int64, keepdims=True))
+    limits = np.iinfo(values.dtype)
+    scaled = wrap_int32(scale_in_blocks(16, sums, multiplier, shift) + bias)
+    return clamp(scaled, limits.min, limits.max, values.dtype)
+
+
+def fold_float_sum(node: Node) -> reduce.Reduced:
+    """y = clamp(round(sum of x * scale + bias)) in floats, ties away from zero [reduce.h: QuantizedMeanOrSum]"""
+    x, y = input_at(node, 0), output_at(node, 0)
+    scale = np.float32(first_scale(x)) / np.float32(first_scale(y))
+    x_zero, y_zero = first_zero_point(x), first_zero_point(y)
+
+    def reduced(rows: Array) -> Array:
+        if len(rows) == 0:
+            return np.zeros(rows.shape[1:], rows.dtype)
+        sums = wrap_int32(rows.sum(axis=0, dtype=np.int64)).astype(np.float32)
+        bias = np.float32(-x_zero) * scale * np.float32(len(rows))
+        limits = np.iinfo(rows.dtype)
+        return clamp(to_int32(round_away(sums * scale + bias)) + y_zero, limits.min, limits.max, rows.dtype)
+
+    return reduced
+
+
+def fold_quantize(node: Node, host: Host) -> Evaluate:
+    """From floats in blocks of 8; from 8 bits to 8 bits in blocks of 16; otherwise as the reference kernels do."""
+    reference = quantize.COMPUTE_QUANTIZE.fold(node, host)
+    x, y = input_at(node, 0), output_at(node, 0)
+    assert y.quantization is not None
+    if len(y.quantization.scale) > 1:
+        return reference
+    if x.type == TensorType.FLOAT32 and y.type in (*BYTES, TensorType.INT16):
+        return partial(quantized_floats, y)
+    return partial(requantized, x, y) if x.type in BYTES and y.type in BYTES else reference
+
+
+def quantized_floats(y: Tensor, x: Array) -> tuple[Array, ...]:
+    """Blocks: round(x * (1 / scale)), ties to even; the rest: round(x / scale) in double, ties away from zero."""
+    scale = np.float64(np.float32(first_scale(y)))
+    low, high = quantize.limits_of(y)
+    with np.errstate(all="ignore"):
+        by_vector = np.rint(x * np.float32(1 / scale)).reshape(-1)
+        steps = to_int32(by_vector)
+        whole = in_whole_blocks(8, x.size)
+        steps[~whole] = to_int32(round_away(x.reshape(-1)[~whole].astype(np.float64) / scale))
+    found = np.clip(wrap_int32(steps + first_zero_point(y)), low, high)
+    return (found.astype(dtype_of(y.type)).reshape(x.shape),)
+
+
+def requantized(x: Tensor, y: Tensor, values: Array) -> tuple[Array, ...]:
+    """y = clamp(scale(x - zero point) + output zero point), in blocks of 16 [optimized_ops.h: Requantize]"""
+    multiplier, shift = quantize_multiplier(ratio(first_scale(x), first_scale(y)))
+    low, high = quantize.limits_of(y)
+    centred = values.reshape(-1).astype(np.int64) - first_zero_point(x)
+    scaled = scale_in_blocks(16, centred, multiplier, shift)
+    found = np.clip(wrap_int32(scaled + first_zero_point(y)), low, high)
+    return (found.astype(dtype_of(y.type)).reshape(values.shape),)
+
+
+def fold_dequantize(node: Node, host: Host) -> Evaluate:
+    """Blocks of 8: x * scale + (-zero point * scale) in floats; the rest scale * (x - zero point) in double."""
+    reference = quantize.COMPUTE_DEQUANTIZE.fold(node, host)
+    x = input_at(node, 0)
+    if x.type not in (*BYTES, TensorType.INT16) or x.quantization is None or len(x.quantization.scale) > 1:
+        return reference
+    scale = np.float32(first_scale(x))
+    minus_zero = np.float32(-first_zero_point(x) * float(scale))
+
+    def evaluate(values: Array) -> tuple[Array, ...]:
+        found = (values.astype(np.float32) * scale + minus_zero).reshape(-1)
+        whole = in_whole_blocks(8, values.size)
+        found[~whole] = reference(values)[0].reshape(-1)[~whole]
+        return (found.reshape(values.shape),)
+
+    return evaluate
+
+
+def fold_softmax(node: Node, host: Host) -> Evaluate:
+    """8 bits: exponentials of floats, tabulated [optimized_ops.h: Softmax, PopulateSoftmaxLookupTable]"""
+    reference = softmax.COMPUTE_SOFTMAX.fold(node, host)
+    x, y = input_at(node, 0), output_at(node, 0)
+    if x.type not in BYTES:
+        return reference
+    scale = -(np.float32(first_scale(x)) * np.float32(options_of(node, SoftmaxOptions).beta))
+    table = libm.expf(scale * np.arange(256).astype(np.float32))
+    limits = np.iinfo(dtype_of(y.type))
+    return lambda values: (softmax_by_table(table, np.float32(first_scale(y)), first_zero_point(y), limits, values),)
+
+
+def softmax_by_table(table: Array, scale: np.float32, offset: int, limits: np.iinfo[Any], x: Array) -> Array:
+    """y = clamp(round(exp * (1 / (sum of exp * scale))) + offset), summed in order, every step a float."""
+    if x.size == 0:
+        return np.zeros(x.shape, limits.dtype)
+    wide = x.astype(np.int64)
+    exponentials = table[wide.max(axis=-1, keepdims=True) - wide]
+    with np.errstate(all="ignore"):
+        inverse = np.float32(1) / (softmax.running_sum(exponentials) * scale)
+        steps = to_int32(round_away(exponentials * inverse))
+    return clamp(steps + offset, limits.min, limits.max, limits.dtype)
+
+
+BYTES = (TensorType.INT8, TensorType.UINT8)
+
+ADD_FOLDS: dict[TensorType, Fold] = add.ADD_FOLDS | dict.fromkeys(BYTES, fold_add)
+SUM_FOLDS = reduce.SUM_FOLDS | dict.fromkeys(BYTES, fold_float_sum)
+
+COMPUTE_ADD = binary(ADD_FOLDS, version=5)
+COMPUTE_MEAN = replace(reduce.COMPUTE_MEAN, fold=fold_mean)
+COMPUTE_SUM = reduce.reduction(SUM_FOLDS, 2)
+COMPUTE_QUANTIZE = replace(quantize.COMPUTE_QUANTIZE, fold=fold_quantize)
+COMPUTE_DEQUANTIZE = replace(quantize.COMPUTE_DEQUANTIZE, fold=fold_dequantize)
+COMPUTE_SOFTMAX = replace(softmax.COMPUTE_SOFTMAX, fold=fold_softmax)

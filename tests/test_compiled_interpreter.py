@@ -10,6 +10,9 @@ import pytest
 
 from refinfer import runtime
 from refinfer.interpreter import Interpreter
+from refinfer.schema.enums import TensorType
+from refinfer.testing import TensorSpec
+from refinfer.testing.models import SubgraphSpec, build
 
 pytest.importorskip("numba", reason="compiled kernels need numba")
 
@@ -106,3 +109,12 @@ def test_what_was_handed_out_is_not_written_to_later() -> None:
     interpreter.invoke()
     np.testing.assert_array_equal(first, kept)
     assert (interpreter.get_tensor(index) != kept).any()
+
+
+def test_a_model_without_operators_runs() -> None:
+    x = TensorSpec(TensorType.INT8, (1, 3))
+    interpreter = Interpreter(model_content=build(SubgraphSpec([], [x], [x])), engine="compiled")
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(0, np.array([[1, 2, 3]], np.int8))
+    interpreter.invoke()
+    assert interpreter.get_tensor(0).tolist() == [[1, 2, 3]]

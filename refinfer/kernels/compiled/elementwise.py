@@ -127,10 +127,14 @@ def look_up_words(source: int, table: int, count: int, output: int, size: int) -
         of_bytes, bytes_out = int8s(table, 65536), int8s(output, count)
         for i in range(count):
             bytes_out[i] = of_bytes[np.int64(x[i]) + 32768]
-    else:
+    elif size == 2:
         of_words, words_out = int16s(table, 65536), int16s(output, count)
         for i in range(count):
             words_out[i] = of_words[np.int64(x[i]) + 32768]
+    else:
+        of_longs, longs_out = int32s(table, 65536), int32s(output, count)
+        for i in range(count):
+            longs_out[i] = of_longs[np.int64(x[i]) + 32768]
 
 
 def quantization(out: ir.Type, dtype: type) -> Any:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -34,8 +35,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def njit(function: Function) -> Function:
     """Compile a kernel, once something that is compiled calls it; nothing is kept of it by itself."""
-    compiled: Function = numba.njit(**OPTIONS, **CALLED_BY_KERNELS_ALONE)(function)
-    return compiled
+    compiled: Any = numba.njit(**OPTIONS, **CALLED_BY_KERNELS_ALONE)(function)
+    if not INTERPRETED:
+        compiled.get_call_template = partial(call_template, compiled.get_call_template)
+    return cast(Function, compiled)
+
+
+def call_template(of_types: Callable[..., Any], arguments: Any, named: Any) -> Any:
+    """How numba asks a function for the code for arguments of some types: a number written in the source is one of any.
+
+    By itself, numba compiles a function anew for each such number.
+    """
+    return of_types(tuple(types.unliteral(each) for each in arguments), named)
 
 
 def entry(signature: str) -> Callable[[Function], Function]:

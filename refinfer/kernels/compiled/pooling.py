@@ -203,21 +203,21 @@ def softmax(
     """y = exp / sum of exp, in steps upwards from `low`; `table` has the exponentials of -255 to 0: `softmax_fixed`"""
     exponentials = int64s(table, 256)
     for r in range(rows):
-        if is_signed:
-            softmax_row(int8s(source + r * depth, depth), exponentials, low, high, output + size * r * depth, size)
-        else:
-            softmax_row(uint8s(source + r * depth, depth), exponentials, low, high, output + size * r * depth, size)
+        x, there = uint8s(source + r * depth, depth), output + size * r * depth
+        softmax_row(x, 128 if is_signed else 0, exponentials, low, high, there, size)
 
 
 @njit
-def softmax_row(x: NDArray[Any], exponentials: NDArray[Any], low: int, high: int, output: int, size: int) -> None:
-    """The same, of one row."""
-    largest = np.int64(x[0])
+def softmax_row(
+    x: NDArray[Any], flip: int, exponentials: NDArray[Any], low: int, high: int, output: int, size: int
+) -> None:
+    """The same, of one row; `flip` is the bit that makes int8, with 128 added, of what is read as uint8."""
+    largest = np.int64(0)
     for i in range(len(x)):
-        largest = max(largest, np.int64(x[i]))
+        largest = max(largest, np.int64(x[i]) ^ flip)
     total = np.int64(0)
     for i in range(len(x)):
-        total += divided(exponentials[np.int64(x[i]) - largest + 255], 12)
+        total += divided(exponentials[(np.int64(x[i]) ^ flip) - largest + 255], 12)
     total &= 0xFFFFFFFF
     bits = 0
     while total >> bits:
@@ -227,7 +227,7 @@ def softmax_row(x: NDArray[Any], exponentials: NDArray[Any], low: int, high: int
     exponent = 12 - headroom + 31 - (8 if size == 1 else 16)
     bytes_out, words_out = int8s(output, len(x)), int16s(output, len(x))
     for i in range(len(x)):
-        y = divided(multiplied(reciprocal, exponentials[np.int64(x[i]) - largest + 255]), exponent) + low
+        y = divided(multiplied(reciprocal, exponentials[(np.int64(x[i]) ^ flip) - largest + 255]), exponent) + low
         y = min(max(y, low), high)
         if size == 1:
             bytes_out[i] = np.int8(y)

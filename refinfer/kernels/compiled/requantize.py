@@ -18,27 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
-from refinfer.kernels.compiled.jit import (
-    INTERPRETED,
-    LANES,
-    Number,
-    as_array,
-    float64s,
-    int8s,
-    int16s,
-    int32s,
-    int64s,
-    njit,
-)
+from refinfer.kernels.compiled.jit import INTERPRETED, LANES, as_array, njit
 from refinfer.kernels.compiled.records import FIXED, FLOATING
 from refinfer.kernels.compiled.vectors import I8, I16, I32, I64, all_lanes, generated, load, pick, splat, store, word
-from refinfer.kernels.fixedpoint import scale_twice, wrap_int32
+from refinfer.kernels.fixedpoint import round_away, scale_twice, wrap_int32
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
 VECTOR = ir.VectorType(I32, LANES)
 HALVES = ir.VectorType(I64, LANES // 2)
+LONGS, DOUBLES = ir.VectorType(I64, LANES), ir.VectorType(ir.DoubleType(), LANES)
 
 
 def scale_fixed(builder: ir.IRBuilder, total: ir.Value, parameters: ir.Value) -> ir.Value:
@@ -116,8 +106,71 @@ def plain_scaled(x: Array, parameters: int) -> Array:
     return scale_twice(wrap_int32(total << left), multiplier, -right).reshape(-1)
 
 
+def floating(out: ir.Type, dtype: type) -> Any:
+    """round_away((sum + bias) * real) + offset, limited; parameters: a vector of real multipliers, one of biases.
+
+    Both are doubles. What is left behind the point is exact, since it is cut off. Takes what `requantizer` takes.
+    """
+
+    def body(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        sums, parameters, offset, low, high, output = arguments
+        real, bias = (load(builder, builder.add(parameters, word(8 * LANES * i)), DOUBLES) for i in (0, 1))
+        total = builder.sitofp(load(builder, sums, VECTOR), DOUBLES)
+        x = builder.fmul(builder.fadd(total, bias), real)
+        negative = builder.fcmp_ordered("<", x, ir.Constant(DOUBLES, [0.0] * LANES))
+        magnitude = builder.select(negative, builder.fneg(x), x)
+        whole = builder.fptosi(magnitude, VECTOR)
+        rest = builder.fsub(magnitude, builder.sitofp(whole, DOUBLES))
+        rounds_up = builder.fcmp_ordered(">=", rest, ir.Constant(DOUBLES, [0.5] * LANES))
+        whole = builder.add(whole, builder.zext(rounds_up, VECTOR))
+        steps = builder.select(negative, builder.sub(all_lanes(0), whole), whole)
+        total = builder.add(steps, splat(builder, builder.trunc(offset, I32), LANES))
+        store(builder, builder.trunc(limited(builder, total, low, high), ir.VectorType(out, LANES)), output)
+
+    def plain(arguments: Sequence[int]) -> None:
+        sums, parameters, offset, low, high, output = arguments
+        real, bias = as_array(parameters, 2 * LANES, np.float64).reshape(2, LANES)
+        steps = round_away((as_array(sums, LANES, np.int32) + bias) * real).astype(np.int64)
+        as_array(output, LANES, dtype)[:] = np.clip(steps + offset, low, high).astype(dtype)
+
+    return plain if INTERPRETED else generated(6, body)
+
+
+def wide(out: ir.Type, dtype: type) -> Any:
+    """((sum + bias) * multiplier + half) >> shift, in int64, of which 32 bits stay; and limited.
+
+    Parameters are four vectors of int64. Takes what `requantizer` takes.
+    """
+
+    def body(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        sums, parameters, offset, low, high, output = arguments
+        bias, multiplier, half, shift = (
+            load(builder, builder.add(parameters, word(8 * LANES * i)), LONGS) for i in range(4)
+        )
+        total = builder.add(builder.sext(load(builder, sums, VECTOR), LONGS), bias)
+        total = builder.ashr(builder.add(builder.mul(total, multiplier), half), shift)
+        total = builder.sext(builder.trunc(total, VECTOR), LONGS)
+        total = builder.add(total, splat(builder, offset, LANES))
+        least, largest = (splat(builder, each, LANES) for each in (low, high))
+        total = builder.select(builder.icmp_signed("<", total, least), least, total)
+        total = builder.select(builder.icmp_signed(">", total, largest), largest, total)
+        store(builder, builder.trunc(total, ir.VectorType(out, LANES)), output)
+
+    def plain(arguments: Sequence[int]) -> None:
+        sums, parameters, offset, low, high, output = arguments
+        bias, multiplier, half, shift = as_array(parameters, 4 * LANES, np.int64).reshape(4, LANES)
+        total = as_array(sums, LANES, np.int32).astype(np.int64) + bias
+        y = np.clip(wrap_int32((total * multiplier + half) >> shift) + offset, low, high)
+        as_array(output, LANES, dtype)[:] = y.astype(dtype)
+
+    return plain if INTERPRETED else generated(6, body)
+
+
 requantize_to_bytes = requantizer(I8, np.int8)
 requantize_to_words = requantizer(I16, np.int16)
+float_to_bytes = floating(I8, np.int8)
+float_to_words = floating(I16, np.int16)
+wide_to_words = wide(I16, np.int16)
 
 
 @njit
@@ -142,39 +195,9 @@ def requantize_row(
             else:
                 requantize_to_words((here, there, offset, low, high, out))
         elif scaling == FLOATING:
-            scale_floating(here, there, offset, low, high, out, size)
+            if size == 1:
+                float_to_bytes((here, there, offset, low, high, out))
+            else:
+                float_to_words((here, there, offset, low, high, out))
         else:
-            scale_wide(here, there, offset, low, high, out)
-
-
-@njit
-def scale_floating(sums: int, parameters: int, offset: int, low: int, high: int, output: int, size: int) -> None:
-    """round_away((sum + bias) * real); parameters: a vector of real multipliers, and one of biases, as doubles."""
-    acc, real, bias = int32s(sums, LANES), float64s(parameters, LANES), float64s(parameters + 8 * LANES, LANES)
-    bytes_out, words_out = int8s(output, LANES), int16s(output, LANES)
-    if size == 1:
-        for j in range(LANES):
-            bytes_out[j] = np.int8(min(max(rounded_away((acc[j] + bias[j]) * real[j]) + offset, low), high))
-    else:
-        for j in range(LANES):
-            words_out[j] = np.int16(min(max(rounded_away((acc[j] + bias[j]) * real[j]) + offset, low), high))
-
-
-@njit
-def rounded_away(x: float) -> Number:
-    """The nearest int32, ties away from zero; what is left behind the point is exact, since it is cut off."""
-    magnitude = abs(x)
-    whole = np.int32(magnitude)
-    steps = np.int32(whole + (1 if magnitude - whole >= 0.5 else 0))
-    return np.int32(-steps) if x < 0 else steps
-
-
-@njit
-def scale_wide(sums: int, parameters: int, offset: int, low: int, high: int, output: int) -> None:
-    """((sum + bias) * multiplier + half) >> shift, in int64, of which 32 bits stay."""
-    acc, out = int32s(sums, LANES), int16s(output, LANES)
-    bias, multiplier = int64s(parameters, LANES), int64s(parameters + 8 * LANES, LANES)
-    half, shift = int64s(parameters + 16 * LANES, LANES), int64s(parameters + 24 * LANES, LANES)
-    for j in range(LANES):
-        scaled: Number = np.int32(((acc[j] + bias[j]) * multiplier[j] + half[j]) >> shift[j])
-        out[j] = np.int16(min(max(scaled + offset, low), high))
+            wide_to_words((here, there, offset, low, high, out))

@@ -80,7 +80,7 @@ def plan_table_of_words(draft: Draft, node: Node) -> None:
     count = prod(draft.shape(x))
     every_word = np.arange(-(2**15), 2**15).astype(np.int16)
     (table,) = draft.evaluate(every_word.reshape((2**16,) + (1,) * (len(draft.shape(x)) - 1)))
-    require_compiled(table.size == 2**16 and table.dtype.itemsize in (1, 2))
+    require_compiled(table.size == 2**16 and table.dtype.itemsize in (1, 2, 4))
     draft.add(LookUpWords(draft.read(x), draft.keep(table), count, draft.write(y), table.dtype.itemsize))
 
 

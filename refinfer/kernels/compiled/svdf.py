@@ -43,30 +43,24 @@ def svdf(
             for r in range(unit * rank, (unit + 1) * rank):
                 row, weights = b * units * rank + r, int16s(time + 2 * memory * r, memory)
                 if size == 1:
-                    held = int8s(state + memory * row, memory)
-                    remember(held, int8s(newest + row, 1))
-                    total[unit] += weighed(held, weights, np.int32(zero_point))
+                    held, last = int8s(state + memory * row, memory), int8s(newest + row, 1)[0]
+                    total[unit] += remembered(held, last, weights, np.int32(zero_point))
                 else:
-                    words = int16s(state + 2 * memory * row, memory)
-                    remember(words, int16s(newest + 2 * row, 1))
-                    total[unit] += weighed(words, weights, np.int32(zero_point))
+                    words, word = int16s(state + 2 * memory * row, memory), int16s(newest + 2 * row, 1)[0]
+                    total[unit] += remembered(words, word, weights, np.int32(zero_point))
         for v in range(vectors):
             here, there = parameters + parameter_bytes * v, output + units * b + LANES * v
             requantize_row(FIXED, sums + 4 * LANES * v, 1, here, 0, offset, -128, 127, there, 1)
 
 
 @njit
-def remember(state: NDArray[Any], newest: NDArray[Any]) -> None:
-    """The oldest value is forgotten, and the newest comes last."""
-    for m in range(len(state) - 1):
-        state[m] = state[m + 1]
-    state[len(state) - 1] = newest[0]
-
-
-@njit
-def weighed(state: NDArray[Any], time: NDArray[Any], zero_point: Number) -> Number:
-    """sum over m of (state[m] - zero_point) * time[m], in int32"""
-    total = np.int32(0)
-    for m in range(len(state)):
-        total = np.int32(total + np.int32((np.int32(state[m]) - zero_point) * np.int32(time[m])))
+def remembered(state: NDArray[Any], newest: Number, time: NDArray[Any], zero_point: Number) -> Number:
+    """sum over m of (state[m] - zero_point) * time[m] in int32; the oldest is forgotten, and the newest comes last"""
+    last = len(state) - 1
+    total = np.int32((np.int32(newest) - zero_point) * np.int32(time[last]))
+    for m in range(last):
+        value = state[m + 1]
+        state[m] = value
+        total = np.int32(total + np.int32((np.int32(value) - zero_point) * np.int32(time[m])))
+    state[last] = newest
     return total

@@ -20,7 +20,7 @@ from tests.kernels.recurrent_models import FLOAT32, INT8, INT16, Lstm, random_ls
 
 pytest.importorskip("numba", reason="compiled kernels need numba")
 
-COUNT = 5 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 20
+COUNT = 5 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 10
 RUNS = 3
 PLAIN: dict[str, Any] = {
     "activation": ActivationFunctionType.TANH,

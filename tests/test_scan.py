@@ -183,5 +183,5 @@ def test_progress_is_shown_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) 
     for stream in (terminal, file):
         monkeypatch.setattr("sys.stderr", stream)
         main(["fit", *FILES[:3], "--board", BOARD])
-    assert re.match(r"\r1 of 3  digits_conv_dynamic\.tflite\r?", terminal.getvalue())
+    assert re.match(r"\r#+\.+  1 of 3  digits_conv_dynamic\.tflite\r?", terminal.getvalue())
     assert file.getvalue() == ""

@@ -136,7 +136,7 @@ def params_uint8(p: Operands) -> Params:
     require(len(filter_scales(p)) == 1, "UINT8 may have one scale only", p.weights)
     require_convolution_multiplier(p.x, p.weights, p.bias, p.y)
     multiplier = p.rounding.uint8_multiplier(first_scale(p.x), first_scale(p.weights), first_scale(p.y))
-    params = quantized(p, p.rounding.requantize([multiplier]))
+    params = quantized(p, p.rounding.uint8_requantize([multiplier]))
     return params._replace(filter_offset=-first_zero_point(p.weights))
 
 

@@ -43,14 +43,15 @@ Multiplier = Callable[[float, float, float], float]
 class Rounding(NamedTuple):
     """How a convolution brings integers to the scale of its output.
 
-    `multiplier` is the real one, of the input and a channel of the filter; `uint8_multiplier` that of uint8, which has
-    no channels. `requantize` applies those of all channels. `activation_range` is what a fused activation leaves of
+    `multiplier` is the real one, of the input and a channel of the filter, and `requantize` applies those of all
+    channels; uint8, which has no channels, has its own of both. `activation_range` is what a fused activation leaves of
     the integers of the output.
     """
 
     multiplier: Multiplier
-    uint8_multiplier: Multiplier
     requantize: Callable[[Sequence[float]], Requantize]
+    uint8_multiplier: Multiplier
+    uint8_requantize: Callable[[Sequence[float]], Requantize]
     activation_range: Callable[[Tensor, ActivationFunctionType], tuple[int, int]]
 
 
@@ -81,7 +82,7 @@ class Numerics:
     grouped_convolution: Rounding
     """Of CONV_2D whose filters see a part of the channels each."""
     depthwise_convolution: Rounding
-    """Of DEPTHWISE_CONV_2D and TRANSPOSE_CONV."""
+    transposed_convolution: Rounding
     fully_connected_multiplier: Multiplier
     """Of FULLY_CONNECTED whose weights have one scale."""
     batch_matmul_requantize: Callable[[Sequence[float]], Requantize]
@@ -198,8 +199,11 @@ def ratio_of_float_product(first: float, second: float, output: float) -> float:
 BEYOND = 2.0**30  # further from zero than any output, and a float
 SCALE_IN_BLOCKS_OF_8 = partial(scale_in_blocks, 8)
 
-ROUNDED_TWICE = Rounding(product_ratio, ratio_of_float_product, in_fixed_point, activation_range)
-ROUNDED_UP = ROUNDED_TWICE._replace(requantize=in_fixed_point_ties_up)
+ROUNDED_TWICE = Rounding(product_ratio, in_fixed_point, ratio_of_float_product, in_fixed_point, activation_range)
+ROUNDED_UP = ROUNDED_TWICE._replace(requantize=in_fixed_point_ties_up, uint8_requantize=in_fixed_point_ties_up)
 ROUNDED_BY_BLOCKS = ROUNDED_TWICE._replace(requantize=in_fixed_point_by_blocks_of_8)
-ROUNDED_ONCE = Rounding(product_ratio_of_floats, product_ratio_of_floats, in_single_precision, activation_range_to_even)
+ROUNDED_BY_ANY_BLOCKS = ROUNDED_BY_BLOCKS._replace(uint8_requantize=in_fixed_point_ties_up)
+ROUNDED_ONCE = Rounding(
+    product_ratio_of_floats, in_single_precision, product_ratio_of_floats, in_single_precision, activation_range_to_even
+)
 """The ways to round: of the reference kernels, of ruy's for x86, of LiteRT's own vector kernels, of XNNPACK."""

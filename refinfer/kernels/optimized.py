@@ -15,7 +15,8 @@ from functools import partial
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels import add, common_scale, libm, quantize, reduce, softmax
+from refinfer.kernels import add, common_scale, libm, mul, quantize, reduce, resize, softmax
+from refinfer.kernels.binary import add as plus
 from refinfer.kernels.broadcast import Fold, binary, stretching
 from refinfer.kernels.common import (
     first_scale,
@@ -90,18 +91,34 @@ def fold_add(node: Node, host: Host) -> Evaluate:
 
 
 def evaluate_add(p: Sum, a: Array, b: Array) -> Array:
-    """Whole blocks as vectors do it, the rest as the reference kernels do."""
-    rest = common_scale.to_common_scale(a, p.first) + common_scale.to_common_scale(b, p.second)
+    """Whole blocks as vectors do it, whose sums wrap around in int16; the rest as the reference kernels do."""
+    reference = common_scale.evaluate_sum(p, plus, a, b)
     stretch = stretch_of(a.shape, b.shape)
     if stretch is None:
-        raw = rest
-    else:
-        scaled = shifted_after if stretch.one_stands_still or a.dtype == np.uint8 else shifted_before
-        block = 16 if scaled is shifted_before else 8
-        whole = in_whole_blocks(block, stretch.run)
-        whole = np.resize(whole, rest.size).reshape(rest.shape)
-        raw = np.where(whole, scaled(a, p.first) + scaled(b, p.second), rest)
-    return clamp(scale_twice(wrap_int32(raw), p.multiplier, p.shift) + p.offset, p.low, p.high, a.dtype)
+        return reference
+    scaled = shifted_after if stretch.one_stands_still or a.dtype == np.uint8 else shifted_before
+    whole = in_whole_blocks(16 if scaled is shifted_before else 8, stretch.run)
+    raw = scale_twice(wrap_int32(scaled(a, p.first) + scaled(b, p.second)), p.multiplier, p.shift)
+    found = clamp((raw + p.offset).astype(np.int16), p.low, p.high, a.dtype)
+    return np.where(np.resize(whole, reference.size).reshape(reference.shape), found, reference)
+
+
+def fold_mul_uint8(node: Node, host: Host) -> Evaluate:
+    """uint8: as the reference kernels do, but in whole blocks products wrap around in int16 once they are scaled."""
+    p = mul.mul_params(node, host)
+
+    def evaluate(a: Array, b: Array) -> Array:
+        reference = mul.evaluate_mul(p, a, b)
+        stretch = stretch_of(a.shape, b.shape)
+        if stretch is None:
+            return reference
+        product = (a.astype(np.int64) + p.first_offset) * (b.astype(np.int64) + p.second_offset)
+        scaled = scale_twice(product, p.multiplier, p.shift) + p.output_offset
+        found = clamp(scaled.astype(np.int16), p.low, p.high, a.dtype)
+        whole = in_whole_blocks(8, stretch.run)
+        return np.where(np.resize(whole, reference.size).reshape(reference.shape), found, reference)
+
+    return stretching(evaluate)
 
 
 def shifted_before(x: Array, p: common_scale.Input) -> Array:
@@ -119,7 +136,7 @@ def fold_mean(node: Node, host: Host) -> Evaluate:
     reference = reduce.COMPUTE_MEAN.fold(node, host)
     x, axis = input_at(node, 0), input_at(node, 1)
     keep_dims = options_of(node, ReducerOptions).keep_dims
-    if not keep_dims or len(x.shape) != 4:
+    if x.type not in BYTES or not keep_dims or len(x.shape) != 4:
         return reference
 
     def evaluate(values: Array, axes: Array) -> tuple[Array, ...]:
@@ -165,6 +182,15 @@ def fold_float_sum(node: Node) -> reduce.Reduced:
         return clamp(to_int32(round_away(sums * scale + bias)) + y_zero, limits.min, limits.max, rows.dtype)
 
     return reduced
+
+
+def fold_product(node: Node) -> reduce.Reduced:
+    """As the reference kernels do, but what is reduced along nothing but axes of size 1 is copied as it is.
+
+    [reduce.h: QuantizedReduceProd]
+    """
+    reduced = reduce.fold_product(node)
+    return lambda rows: rows[0] if len(rows) == 1 else reduced(rows)
 
 
 def fold_quantize(node: Node, host: Host) -> Evaluate:
@@ -244,14 +270,43 @@ def softmax_by_table(table: Array, scale: np.float32, offset: int, limits: np.ii
     return clamp(steps + offset, limits.min, limits.max, limits.dtype)
 
 
+def blend_uint8(x: Array, rows: resize.Between, columns: resize.Between) -> Array:
+    """In floats, rounded up from a half; how near a cell is in both directions is multiplied first.
+
+    [resize_bilinear.h: ResizeBilinearGenericSmallChannel]
+    """
+    one = np.float32(1)
+    dy, dx = rows.offset[:, None, None], columns.offset[:, None]
+    real = x.astype(np.float32)
+    y = (
+        resize.cells(real, rows.low, columns.low) * ((one - dy) * (one - dx))
+        + resize.cells(real, rows.low, columns.high) * ((one - dy) * dx)
+        + resize.cells(real, rows.high, columns.low) * (dy * (one - dx))
+        + resize.cells(real, rows.high, columns.high) * (dy * dx)
+        + np.float32(0.5)
+    )
+    return y.astype(np.int64).astype(np.uint8)
+
+
 BYTES = (TensorType.INT8, TensorType.UINT8)
 
 ADD_FOLDS: dict[TensorType, Fold] = add.ADD_FOLDS | dict.fromkeys(BYTES, fold_add)
-SUM_FOLDS = reduce.SUM_FOLDS | dict.fromkeys(BYTES, fold_float_sum)
+SUM_FOLDS = (
+    reduce.SUM_FOLDS | dict.fromkeys(BYTES, fold_float_sum) | {TensorType.INT16: reduce.symmetric(fold_float_sum)}
+)
+PRODUCT_FOLDS = reduce.PRODUCT_FOLDS | {
+    TensorType.INT8: fold_product,
+    TensorType.INT16: reduce.symmetric(fold_product),
+}
+BILINEAR = resize.BILINEAR | {TensorType.UINT8: (resize.place_in_float, blend_uint8)}
 
+MUL_FOLDS: dict[TensorType, Fold] = mul.MUL_FOLDS | {TensorType.UINT8: fold_mul_uint8}
+COMPUTE_MUL = binary(MUL_FOLDS, version=7)
 COMPUTE_ADD = binary(ADD_FOLDS, version=5)
 COMPUTE_MEAN = replace(reduce.COMPUTE_MEAN, fold=fold_mean)
 COMPUTE_SUM = reduce.reduction(SUM_FOLDS, 2)
+COMPUTE_REDUCE_PROD = reduce.reduction(PRODUCT_FOLDS, 2)
+COMPUTE_RESIZE_BILINEAR = resize.bilinear(BILINEAR)
 COMPUTE_QUANTIZE = replace(quantize.COMPUTE_QUANTIZE, fold=fold_quantize)
 COMPUTE_DEQUANTIZE = replace(quantize.COMPUTE_DEQUANTIZE, fold=fold_dequantize)
 COMPUTE_SOFTMAX = replace(softmax.COMPUTE_SOFTMAX, fold=fold_softmax)

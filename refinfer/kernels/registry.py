@@ -68,6 +68,7 @@ from refinfer.kernels.esp_nn import ESP_NN
 from refinfer.kernels.kernel import Kernel, Overlap
 from refinfer.kernels.layout import Abi, Build
 from refinfer.kernels.numerics import (
+    ROUNDED_BY_ANY_BLOCKS,
     ROUNDED_BY_BLOCKS,
     ROUNDED_ONCE,
     ROUNDED_TWICE,
@@ -580,9 +581,12 @@ ONLY_TFLM_CUSTOM: dict[str, Compute] = {
 OPTIMIZED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.ADD: optimized.COMPUTE_ADD,
     BuiltinOperator.DEQUANTIZE: optimized.COMPUTE_DEQUANTIZE,
+    BuiltinOperator.RESIZE_BILINEAR: optimized.COMPUTE_RESIZE_BILINEAR,
+    BuiltinOperator.MUL: optimized.COMPUTE_MUL,
     BuiltinOperator.SOFTMAX: optimized.COMPUTE_SOFTMAX,
     BuiltinOperator.MEAN: optimized.COMPUTE_MEAN,
     BuiltinOperator.SUM: optimized.COMPUTE_SUM,
+    BuiltinOperator.REDUCE_PROD: optimized.COMPUTE_REDUCE_PROD,
     BuiltinOperator.QUANTIZE: optimized.COMPUTE_QUANTIZE,
 }
 """What LiteRT's vector kernels compute in another way than its reference kernels, but for `Numerics`."""
@@ -599,6 +603,7 @@ LITERT_NUMERICS = Numerics(
     convolution=ROUNDED_TWICE,
     grouped_convolution=ROUNDED_TWICE,
     depthwise_convolution=ROUNDED_TWICE,
+    transposed_convolution=ROUNDED_TWICE,
     fully_connected_multiplier=product_ratio,
     batch_matmul_requantize=in_fixed_point,
     activation_range=activation_range,
@@ -608,6 +613,7 @@ OPTIMIZED_NUMERICS = replace(
     fully_connected_requantize=in_fixed_point_ties_up,
     convolution=ROUNDED_UP,
     depthwise_convolution=ROUNDED_BY_BLOCKS,
+    transposed_convolution=ROUNDED_BY_ANY_BLOCKS,
     fully_connected_multiplier=ratio_of_float_product,
 )
 XNNPACK_NUMERICS = replace(
@@ -617,6 +623,7 @@ XNNPACK_NUMERICS = replace(
     convolution=ROUNDED_ONCE,
     grouped_convolution=ROUNDED_ONCE,
     depthwise_convolution=ROUNDED_ONCE,
+    transposed_convolution=ROUNDED_ONCE,
     fully_connected_multiplier=product_ratio_of_floats,
     batch_matmul_requantize=in_single_precision,
     activation_range=activation_range_to_even,
@@ -643,6 +650,7 @@ DIALECTS = {
                 convolution=ROUNDED_TWICE,
                 grouped_convolution=ROUNDED_TWICE,
                 depthwise_convolution=ROUNDED_TWICE,
+                transposed_convolution=ROUNDED_TWICE,
                 fully_connected_multiplier=product_ratio,
                 batch_matmul_requantize=in_fixed_point,
                 activation_range=activation_range,

@@ -6,7 +6,7 @@ headers of these names in tensorflow/lite/kernels/internal/reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import floor
 from struct import pack, unpack
 from typing import TYPE_CHECKING, NamedTuple
@@ -106,9 +106,21 @@ class Between(NamedTuple):
 Place = Callable[[int, int, ResizeBilinearOptions], Between]
 """The sizes of an axis of the input and of the output → where its cells lie."""
 
+Blend = Callable[["Array", Between, Between], "Array"]
+"""An image, and where the rows and columns of the output lie → the output."""
 
-def fold_bilinear(node: Node, host: Host) -> Evaluate:
-    """Between floats in floats, between integers in fixed point, but for uint8."""
+
+def bilinear(table: Mapping[TensorType, tuple[Place, Blend]]) -> Compute:
+    """The arithmetic of RESIZE_BILINEAR, by type."""
+
+    def fold(node: Node, host: Host) -> Evaluate:
+        return fold_bilinear(node, *table[input_at(node, 0).type])
+
+    return Compute(fold=fold, shape=shape, types=frozenset(table), version=4)
+
+
+def fold_bilinear(node: Node, place: Place, blend: Blend) -> Evaluate:
+    """Find the place of each pixel, and blend what is there."""
     require_arity(node, 2, 1)
     require_type(input_at(node, 1), TensorType.INT32)
     options = options_of(node, ResizeBilinearOptions)
@@ -117,7 +129,6 @@ def fold_bilinear(node: Node, host: Host) -> Evaluate:
     require(size is None or not both, "If half_pixel_centers is True, align_corners must be False.")
     if size is not None:
         require_positive(size)
-    place, blend = BILINEAR[input_at(node, 0).type]
 
     def evaluate(x: Array, size: Array) -> tuple[Array, ...]:
         require_positive(size)
@@ -268,7 +279,7 @@ RESIZE_NEAREST_NEIGHBOR = Kernel(
 )
 
 UNIT = 2**10  # of positions in fixed point
-BILINEAR: dict[TensorType, tuple[Place, Callable[[Array, Between, Between], Array]]] = {
+BILINEAR: dict[TensorType, tuple[Place, Blend]] = {
     TensorType.FLOAT32: (place_in_float, blend_floats),
     TensorType.UINT8: (place_in_float, blend_uint8),
     TensorType.INT8: (place_in_fixed_point, blend_integers),
@@ -288,5 +299,5 @@ COPIED = frozenset(
     }
 )
 
-COMPUTE_RESIZE_BILINEAR = Compute(fold=fold_bilinear, shape=shape, types=frozenset(BILINEAR), version=4)
+COMPUTE_RESIZE_BILINEAR = bilinear(BILINEAR)  # between floats in floats, between integers in fixed point, but for uint8
 COMPUTE_RESIZE_NEAREST_NEIGHBOR = Compute(fold=fold_nearest_neighbor, shape=shape, types=COPIED, version=4)

@@ -204,7 +204,7 @@ def operands(node: Node, host: Host) -> Operands:
         channel_axis=CHANNEL_AXIS,
         activation=options.fused_activation_function,
         bias_type=options.quantized_bias_type,
-        rounding=host.numerics.depthwise_convolution,
+        rounding=host.numerics.transposed_convolution,
     )
 
 

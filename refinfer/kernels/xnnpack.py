@@ -459,17 +459,6 @@ def blend(x: Array, rows: resize.Between, columns: resize.Between) -> Array:
     return ((upper * RESIZE_UNIT + (lower - upper) * dy + RESIZE_UNIT**2 // 2) // RESIZE_UNIT**2).astype(x.dtype)
 
 
-def fold_resize_bilinear(node: Node, host: Host) -> Evaluate:
-    """8 bits."""
-    options = options_of(node, ResizeBilinearOptions)
-
-    def evaluate(x: Array, size: Array) -> tuple[Array, ...]:
-        height, width = size.tolist()
-        return (blend(x, place(x.shape[1], height, options), place(x.shape[2], width, options)),)
-
-    return evaluate
-
-
 BYTES = (TensorType.INT8, TensorType.UINT8)
 WEIGHTS_IN_A_BYTE = {TensorType.INT8: 1, TensorType.INT4: 2, TensorType.INT2: 4}
 SPARSE_VERSION = 8  # of FULLY_CONNECTED
@@ -489,7 +478,7 @@ DELEGATED: dict[BuiltinOperator, Delegated] = {
     BuiltinOperator.MAX_POOL_2D: Delegated(takes_max_pool, pool.COMPUTE_MAX_POOL_2D),
     BuiltinOperator.MUL: Delegated(takes_product, replace(mul.COMPUTE_MUL, fold=fold_mul)),
     BuiltinOperator.RESIZE_BILINEAR: Delegated(
-        takes_resize_bilinear, replace(resize.COMPUTE_RESIZE_BILINEAR, fold=fold_resize_bilinear)
+        takes_resize_bilinear, resize.bilinear(dict.fromkeys(BYTES, (place, blend)))
     ),
     BuiltinOperator.TANH: Delegated(
         takes_unary, replace(activation.COMPUTE_TANH_BY_TABLE, fold=fold_tabulated(libm.tanhf))

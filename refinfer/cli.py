@@ -196,6 +196,7 @@ def memory_pictures(arguments: Namespace, most: int | None) -> int:
     from refinfer.page.picture import picture_of
     from refinfer.page.png import png
     from refinfer.page.svg import svg
+    from refinfer.planning import QUICK, plan
     from refinfer.simulator import Refused, simulate
     from refinfer.terminal.memory import headline
     from refinfer.verdict import fit as fit_one
@@ -213,8 +214,9 @@ def memory_pictures(arguments: Namespace, most: int | None) -> int:
         return tell_refusal(graph, target, refusal, arguments.json)
     verdict = None if board is None else fit_one(report, board)
     others = smallest_boards(graph) if "--html" in files and not (verdict and verdict.fits) else ()
+    better = plan(graph, [target], effort=QUICK) if "--html" in files and report.refusal is None else None
     makers = {
-        "--html": lambda: page(report, verdict, others).encode(),
+        "--html": lambda: page(report, verdict, others, better).encode(),
         "--svg": lambda: svg(picture_of(report)).encode(),
         "--png": lambda: png(picture_of(report)),
     }
@@ -453,7 +455,7 @@ def diff(arguments: Namespace) -> int:
         raise UsageError("--dialect is for two models; of one, both dialects are compared")
     runs = None if arguments.inputs is None else read_runs(graph, arguments.inputs)
     count = arguments.seeds if runs is None else len(runs)
-    with Progress(sys.stderr, 2 * count + len(OFFICIAL)) as progress:
+    with Progress(sys.stderr, 4 * count + len(OFFICIAL)) as progress:
         found = compare(graph, runs, count, official=not arguments.ours_only, progress=progress.step)
     if arguments.html is not None:
         write_page(arguments.html, found.to_html(), arguments.force)

@@ -46,6 +46,7 @@ PORTABLE = (
 """Each kernel library whose order of accesses is known, in each form that it has."""
 
 EFFORT = Effort(orders=2_000, choices=100_000)
+QUICK = Effort(orders=200, choices=10_000)
 
 PLACED, REORDERED, OVERLAID = "buffers placed anew", "operators reordered", "outputs laid over inputs"
 
@@ -150,6 +151,12 @@ class Plan:
             "overlapping": [list(pair) for pair in self.overlapping],
             "holds_for": list(self.holds_for),
         }
+
+    def planned(self) -> Graph | None:
+        """The model with the plan in it, None if nothing was gained."""
+        if self.model is None:
+            return None
+        return replace(resolve(self.model, self.graph.file), name=self.graph.name, file=self.graph.file)
 
     @property
     def is_reordered(self) -> bool:

@@ -13,10 +13,12 @@ from refinfer.schema.graph import Graph
 from refinfer.stages import Place, Stage
 from refinfer.terminal.diff import (
     FIGURES,
+    answers_row,
     cell,
     figures,
     gap_words,
     inputs_words,
+    rules_words,
     stage_name,
     verdict,
     versions_refusals,
@@ -27,6 +29,7 @@ from refinfer.terminal.names import model_name, operator_name
 from refinfer.terminal.text import plural
 from refinfer.versions import VersionComparison
 
+ANSWERS = "Where each two part first, each by itself from the inputs on; in how many runs the decision changes."
 WIDTH, HEIGHT, LEFT, TOP, BELOW = 1080, 210, 46, 10, 24
 WIDEST = 60  # pixels of a column
 DECIBELS = 20  # between two lines
@@ -47,7 +50,15 @@ def _of_dialects(found: Comparison) -> Iterator[str]:
     yield from answer(f"{model_name(found.graph)}: {verdict(found)}", outcome(found.equal), [inputs_words(found)])
     yield from _along_the_network(found.graph, found.stages)
     yield from section("Operators that differ from equal inputs", _layers(found), "What is the operator's own.")
+    yield from section("Four official answers", _answers(found), ANSWERS)
     yield from section("Outputs", _sides(found), "How many elements differ, and by how much at most.")
+
+
+def _answers(found: Comparison) -> Iterator[str]:
+    rows = (Row(tuple(escaped(each) for each in answers_row(found, pair))) for pair in found.pairs)
+    columns = [Column("answers"), Column("part first at", OPERATOR), Column("outputs"), Column("top-1 changes", NUMBER)]
+    yield table(columns, rows)
+    yield joined(f"<p>{escaped(words)}</p>" for words in rules_words(found))
 
 
 def _of_versions(found: VersionComparison) -> Iterator[str]:

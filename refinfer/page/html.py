@@ -17,6 +17,7 @@ from refinfer import __version__
 from refinfer.page.picture import TAIL, Picture, picture_of, step_name, writer_name
 from refinfer.page.svg import DARK, LIGHT, drawing, style_sheet
 from refinfer.page.svg import escaped as escaped  # other pages take it from here
+from refinfer.planning import Plan
 from refinfer.schema.graph import Graph
 from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.loading import loading
@@ -30,8 +31,13 @@ from refinfer.verdict import Verdict
 TRANSPARENT = Screen(width=10_000, unicode=True)  # for sentences that are not to be cut into lines
 
 
-def page(report: Report, verdict: Verdict | None = None, smallest: Sequence[Verdict] = ()) -> str:
-    """The page. With a `verdict` it says whether the model fits that board, else which are the `smallest` that do."""
+def page(
+    report: Report, verdict: Verdict | None = None, smallest: Sequence[Verdict] = (), plan: Plan | None = None
+) -> str:
+    """The page. With a `verdict` it says whether the model fits that board, else which are the `smallest` that do.
+
+    With a `plan` for its target, it shows that one beside TFLM's, and what other builds take.
+    """
     picture = picture_of(report)
     return filled(
         _beside("template.html"),
@@ -47,6 +53,7 @@ def page(report: Report, verdict: Verdict | None = None, smallest: Sequence[Verd
             "verdict": joined(answer(report, verdict, smallest)),
             "figures": joined(figures(report)),
             "picture": drawing(picture),
+            "plans": joined(what_else(report, plan)) if plan else "",
             "buffers": joined(buffers(report, picture)),
             "steps": joined(steps(report)),
             "account": joined(account(report)),
@@ -175,6 +182,14 @@ def figures(report: Report) -> Iterator[str]:
     for name, number, words in rows:
         yield f'<dt>{escaped(name.strip())}</dt><dd class="number">{number}</dd><dd>{escaped(words)}</dd>'
     yield "</dl>"
+
+
+def what_else(report: Report, plan: Plan) -> Iterator[str]:
+    """A better plan, and other builds of TFLM."""
+    from refinfer.page.plans import section_of_builds, section_of_plans  # which are made of tables, as below
+
+    yield f"<section>\n<h2>Better plans</h2>\n{joined(section_of_plans(report, plan))}\n</section>"
+    yield f"<section>\n<h2>If it were another build</h2>\n{joined(section_of_builds(report))}\n</section>"
 
 
 # tables

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from tests import corpus
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
-CONV, MOBILE, STREAM = (MODELS / f"digits_{name}_int8.tflite" for name in ("conv", "mobile", "stream"))
+CONV, DENSE, MOBILE, STREAM = (MODELS / f"digits_{name}_int8.tflite" for name in ("conv", "dense", "mobile", "stream"))
 SAMPLES = sorted(MODELS.glob("*_int8.tflite"))
 SVG = "{http://www.w3.org/2000/svg}"
 

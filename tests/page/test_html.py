@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -16,9 +17,10 @@ from refinfer.page.html import filled, page
 from refinfer.page.picture import picture_of
 from refinfer.page.png import png
 from refinfer.page.svg import svg
+from refinfer.planning import QUICK
 from refinfer.schema.errors import UsageError
-from refinfer.simulator import Report
-from tests.page.pictures import CONV, HOSTILE, MOBILE, MODELS, boxes, misplaced, rooms
+from refinfer.simulator import TARGETS, Report
+from tests.page.pictures import CONV, DENSE, HOSTILE, MOBILE, MODELS, boxes, misplaced, rooms
 
 Captured = pytest.CaptureFixture[str]
 
@@ -49,6 +51,33 @@ def test_a_page_holds_the_report_and_draws_it() -> None:
     assert embedded(text) == json.loads(report.to_json())
     (drawn,) = re.findall(r'<svg xmlns="http://www.w3.org/2000/svg" class="refinfer".*?\n</svg>', text, re.DOTALL)
     assert list(misplaced(boxes(drawn, "buffer"), rooms(drawn)[1], embedded(text))) == []
+
+
+def test_a_page_shows_the_better_plan_and_the_other_builds() -> None:
+    report = refinfer.simulate(CONV)
+    plan = refinfer.plan(CONV, ["cortex-m4"], effort=QUICK)
+    text = page(report, plan=plan)
+    (still,) = re.findall(r'<img class="still" .*? src="data:image/svg\+xml;base64,(.+?)">', text)
+    planned = plan.planned()
+    assert planned is not None
+    better = refinfer.simulate(planned, "cortex-m4")
+    assert better.arena.minimum == plan.after["cortex-m4"].minimum < report.arena.minimum
+    assert base64.b64decode(still).decode() == svg(picture_of(better))
+    for gain in plan.gains:
+        assert f'<td>{gain.lever}</td><td class="number">{gain.minimum:,}</td>' in text
+    for name in TARGETS:
+        assert f'<td>{name}</td><td class="number">{refinfer.simulate(CONV, name).arena.minimum:,}</td>' in text
+
+
+def test_a_page_without_a_plan_says_nothing_of_plans() -> None:
+    assert "Better plans" not in page(refinfer.simulate(CONV))
+
+
+def test_where_no_plan_is_better_the_page_says_so() -> None:
+    report = refinfer.simulate(DENSE)
+    text = page(report, plan=refinfer.plan(DENSE, ["cortex-m4"], effort=QUICK))
+    assert f"No plan was found that takes less than the {report.arena.minimum:,} bytes" in text
+    assert "<img" not in text
 
 
 def test_a_page_asks_for_nothing_from_outside() -> None:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refinfer.answers import Pair, Trail, decisions, pairs_of, parting, rule
 from refinfer.inputs import random_inputs
 from refinfer.kernels.lazy import np
-from refinfer.kernels.registry import PORTABLE, kernel_of
+from refinfer.kernels.registry import DIALECTS, PORTABLE, kernel_of
 from refinfer.machine import Machine, Watch
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
@@ -76,7 +77,8 @@ class Side:
 class Comparison:
     """What `diff` found. `layers` are None if one of the dialects does not run the model; the first comes first.
 
-    `stages` tell of each tensor how far the dialects are apart there, each by itself from the inputs on.
+    `stages` tell of each tensor how far the dialects litert and tflm are apart there, each by itself from the inputs
+    on; `pairs` tell of each two of the four dialects where they part first.
     """
 
     graph: Graph
@@ -86,6 +88,7 @@ class Comparison:
     layers: tuple[Layer, ...] | None
     sides: tuple[Side, ...]
     stages: tuple[Stage, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -104,6 +107,7 @@ class Comparison:
             "operators": self.operators,
             "layers": None if self.layers is None else [_layer_to_dict(each) for each in self.layers],
             "stages": [each.to_dict() for each in self.stages],
+            "pairs": [each.to_dict() for each in self.pairs],
             "runtimes": [
                 {
                     "name": side.name,
@@ -150,7 +154,7 @@ def diff(
     """
     graph = model if isinstance(model, Graph) else read_model(model)
     runs = inputs if inputs is not None else [[each.array for each in random_inputs(graph, i)] for i in range(seeds)]
-    ours, layers, stages = _dialects(graph, runs, progress)
+    ours, layers, stages, trails = _dialects(graph, runs, progress)
     computed = {name: result for name, result in ours.items() if not isinstance(result, str)}
     sides = [
         Side(
@@ -158,34 +162,49 @@ def diff(
             "refinfer",
             "",
             result if isinstance(result, str) else "",
-            _against(result, computed, name),
+            _against(result, {each: computed[each] for each in PORTABLE if each in computed}, name),
         )
         for name, result in ours.items()
+        if name in PORTABLE
     ]
     if official:
         sides += [_official(each, graph, runs, computed, progress) for each in OFFICIAL]
     seeded = None if inputs is not None else seeds
-    return Comparison(graph, len(runs), seeded, sum(1 for _ in graph.nodes), layers, tuple(sides), stages)
+    pairs = tuple(_pair(*names, computed, trails) for names in pairs_of([*computed]))
+    return Comparison(graph, len(runs), seeded, sum(1 for _ in graph.nodes), layers, tuple(sides), stages, pairs)
+
+
+def _pair(first: str, second: str, computed: Mapping[str, Outputs], trails: Mapping[str, Trail]) -> Pair:
+    """Where two dialects part first, and what becomes of it."""
+    node = parting(trails[first], trails[second])
+    rules = ("", "") if node is None else (rule(first, node), rule(second, node))
+    gap = gap_of_runs(computed[first], computed[second])
+    changed = decisions(computed[first], computed[second])
+    return Pair(first, second, node, rules, gap.elements, gap.different, gap.largest, changed)
 
 
 def _dialects(
     graph: Graph, runs: Outputs, progress: Callable[[str], None]
-) -> tuple[dict[str, Outputs | str], tuple[Layer, ...] | None, tuple[Stage, ...]]:
+) -> tuple[dict[str, Outputs | str], tuple[Layer, ...] | None, tuple[Stage, ...], dict[str, Trail]]:
     """What each dialect computes, or why it does not; the operators that differ; how far apart they are by then."""
     machines: dict[str, Machine | str] = {}
-    for name, dialect in PORTABLE.items():
+    trails = {name: Trail() for name in DIALECTS}
+    for name, dialect in DIALECTS.items():
         try:
             machines[name] = Machine(graph, dialect)
         except UnsupportedNode as refusal:
             machines[name] = str(refusal)
+    for name, machine in machines.items():
+        if isinstance(machine, Machine):
+            machine.watch = trails[name].look
     first, second = machines[LITERT], machines[TFLM]
     if not isinstance(first, Machine) or not isinstance(second, Machine):
-        return run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress), None, ()
+        return run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress), None, (), trails
     layers, meeting = Layers(first, Machine(graph, PORTABLE[TFLM])), Meeting(itself(graph))
-    first.watch = both(layers.look, meeting.look(0))
-    second.watch = meeting.look(1)
+    first.watch = both(both(layers.look, meeting.look(0)), trails[LITERT].look)
+    second.watch = both(meeting.look(1), trails[TFLM].look)
     results = run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress, meeting.settle)
-    return results, layers.found(), tuple(meeting.stages())
+    return results, layers.found(), tuple(meeting.stages()), trails
 
 
 def both(first: Watch, second: Watch) -> Watch:

@@ -74,7 +74,8 @@ class Tensors:
 class Interpreter:
     """Runs a model, as `tf.lite.Interpreter` does.
 
-    `dialect` is "litert" (LiteRT's reference kernels, BUILTIN_REF) or "tflm" (TFLM's, what a board computes).
+    `dialect` is "litert" (LiteRT's reference kernels, BUILTIN_REF), "tflm" (TFLM's, what a board computes), "xnnpack"
+    (LiteRT's default) or "litert-optimized" (its kernels without delegates).
     `custom_ops` maps the code of a custom operator to a function that takes the node and gives the function of its
     input arrays that computes the tuple of its output arrays. `engine` is "numpy", "compiled" or "auto" (see
     docs/speed.md); left out, it is what REFINFER_ENGINE says, or else "auto". Results are the same bits in each.

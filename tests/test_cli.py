@@ -777,7 +777,7 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
         (
             "diff",
             [[LSTM, "--seeds", "2"], [HYBRID, "--seeds", "1"], [DENSE_INT8, RESIDUAL, "--seeds", "1"]],
-            {"against"},
+            {"against", "rules"},
         ),
         (
             "evaluate",

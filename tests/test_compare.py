@@ -143,3 +143,15 @@ def test_every_cause_is_one_that_the_registry_shows() -> None:
     in_numerics = {"FULLY_CONNECTED", "MUL", "PRELU", "LEAKY_RELU", "ABS", "DIV", "HARD_SWISH", "SOFTMAX"}
     for op in CAUSES:
         assert litert.computes[op] != tflm.computes[op] or op.name in in_numerics, op.name
+
+
+def test_each_two_of_four_answers_part_at_an_operator_that_rounds_in_two_ways() -> None:
+    found = diff(MODELS / "digits_dense_int8.tflite", seeds=20, official=False)
+    pairs = {(pair.first, pair.second): pair for pair in found.pairs}
+    assert len(pairs) == 6
+    apart = pairs["tflm", "xnnpack"]
+    assert apart.parting is not None
+    assert apart.parting.name == "FULLY_CONNECTED"
+    assert apart.rules[0] != apart.rules[1]
+    assert all((pair.different == 0) >= (pair.parting is None) for pair in found.pairs)
+    assert all(pair.decisions is not None for pair in found.pairs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 
+from refinfer.answers import Pair
 from refinfer.compare import LITERT, TFLM, Comparison, Gap, Side, type_of
 from refinfer.distance import Distance, Histogram
 from refinfer.schema.graph import Graph
@@ -39,6 +40,8 @@ def diff_lines(found: Comparison, everything: bool, screen: Screen) -> Iterator[
     yield from _layers(found, everything, screen)
     yield from _parted(found, everything, screen)
     yield ""
+    yield from _answers(found, screen)
+    yield ""
     yield screen.paint("Outputs that differ: how many elements (by how much at most)", BOLD)
     rows = [(side.name, *(cell(side, name) for name in (LITERT, TFLM))) for side in found.sides]
     columns = [Column("runtime"), *(Column(f"against {name}", cut=END) for name in (LITERT, TFLM))]
@@ -49,6 +52,43 @@ def diff_lines(found: Comparison, everything: bool, screen: Screen) -> Iterator[
     versions = {side.package: side.version for side in found.sides if side.version}
     if versions:
         yield from wrapped(", ".join(f"{package} {version}" for package, version in versions.items()), screen, "  ")
+
+
+def _answers(found: Comparison, screen: Screen) -> Iterator[str]:
+    """Each two of the official answers, and the rules by which they part."""
+    yield from painted("Four official answers: where each two part first", screen, BOLD)
+    yield from table(
+        [
+            Column("answers", cut=END),
+            Column("part first at", cut=END),
+            Column("outputs", cut=END),
+            Column("top-1", True),
+        ],
+        [answers_row(found, pair) for pair in found.pairs],
+        screen,
+    )
+    for words in rules_words(found):
+        yield from wrapped(words, screen, "  ")
+
+
+def answers_row(found: Comparison, pair: Pair) -> tuple[str, str, str, str]:
+    """Two answers: where they part, in how many outputs they differ, and in how many runs the decision changes."""
+    node = pair.parting
+    place = "nowhere" if node is None else operator_name(found.graph, node.subgraph, node.index)
+    gap = Gap(pair.elements, pair.different, pair.largest)
+    outputs = "equal" if gap.different == 0 else gap_words(gap)
+    return f"{pair.first}, {pair.second}", place, outputs, "" if pair.decisions is None else f"{pair.decisions}"
+
+
+def rules_words(found: Comparison) -> list[str]:
+    """The rules of the operators at which any two part, once each."""
+    rules = {
+        (pair.parting.name, name): f"{pair.parting.name} in {name}: {words}."
+        for pair in found.pairs
+        if pair.parting is not None
+        for name, words in zip((pair.first, pair.second), pair.rules, strict=True)
+    }
+    return [rules[key] for key in sorted(rules)]
 
 
 def verdict(found: Comparison) -> str:

@@ -23,6 +23,7 @@ from refinfer.kernels.compiled.records import (
     PoolFloats,
     Quantize,
     Record,
+    Resize,
     Softmax,
     SoftmaxFloats,
     SumFloats,
@@ -49,13 +50,14 @@ from refinfer.kernels.compiled.records import (
     LSTM,
     LSTM_FLOATS,
     SVDF,
+    RESIZE,
     LOOK_UP_WORDS,
     COMBINE_FLOATS,
     MAP_FLOATS,
     SOFTMAX_FLOATS,
     SUM_FLOATS,
     EXTREME_BYTES,
-) = range(24)
+) = range(25)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -76,6 +78,7 @@ OPCODES: dict[type[Record], int] = {
     Lstm: LSTM,
     LstmFloats: LSTM_FLOATS,
     Svdf: SVDF,
+    Resize: RESIZE,
     LookUpWords: LOOK_UP_WORDS,
     CombineFloats: COMBINE_FLOATS,
     MapFloats: MAP_FLOATS,

@@ -16,6 +16,9 @@ FIXED, WIDE, FLOATING = range(3)
 ADDED, SUBTRACTED, MULTIPLIED, DIVIDED, LARGER, SMALLER, SQUARED_DIFFERENCE = range(7)
 """What is made of two floats."""
 
+RESIZED_INT8, RESIZED_UINT8, RESIZED_INT16, RESIZED_FLOAT32 = range(4)
+"""What is resized: integers in fixed point, but uint8 in floats."""
+
 LIMITED, LEAKY, NEGATIVE, SQUARE_ROOT, RSQRT, HARD_SWISH, SIGMOID, ELU, OF_C = range(9)
 """What is made of one."""
 
@@ -135,6 +138,24 @@ class LookUp(NamedTuple):
     number: int
     table: int
     size: int
+    output: Address
+
+
+class Resize(NamedTuple):
+    """RESIZE_BILINEAR."""
+
+    source: Address
+    kind: int
+    batches: int
+    cells: int  # of an image
+    width: int
+    channels: int
+    rows: int
+    columns: int
+    row_places: int
+    column_places: int
+    row_offsets: int
+    column_offsets: int
     output: Address
 
 
@@ -330,7 +351,7 @@ class MultiplyFloats(NamedTuple):
     rows: int
     taps: int
     number: int  # of taps
-    weights: int
+    weights: Address
     vectors: int
     bias: int
     limits: int
@@ -457,6 +478,7 @@ Record = (
     | Lstm
     | LstmFloats
     | Svdf
+    | Resize
     | LookUpWords
     | CombineFloats
     | MapFloats

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refinfer.kernels import add, common_scale, mul, quantize, reduce, softmax
+from refinfer.kernels import add, common_scale, mul, quantize, reduce, resize, softmax
 from refinfer.kernels.binary import three_tensors
 from refinfer.kernels.common import input_at, integers, is_affine, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
 from refinfer.kernels.compiled.jit import LANES
 from refinfer.kernels.compiled.records import (
     KINDS,
+    RESIZED_FLOAT32,
+    RESIZED_INT8,
+    RESIZED_INT16,
+    RESIZED_UINT8,
     Address,
     Combine,
     Dequantize,
@@ -31,6 +35,7 @@ from refinfer.kernels.compiled.records import (
     Pool,
     PoolFloats,
     Quantize,
+    Resize,
     Softmax,
     Widen,
 )
@@ -39,7 +44,7 @@ from refinfer.kernels.quantization import activate
 from refinfer.kernels.window import windows
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
-from refinfer.schema.options import Pool2DOptions
+from refinfer.schema.options import Pool2DOptions, ResizeBilinearOptions
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -374,6 +379,48 @@ def plan_mean(draft: Draft, node: Node) -> None:
             draft.scratch(4 * inner),
         )
     )
+
+
+def plan_bilinear(draft: Draft, node: Node) -> None:
+    """Where each pixel lies between the cells is told by the same functions that numpy's arithmetic asks."""
+    x, size, y = input_at(node, 0), constant(input_at(node, 1)), output_at(node, 0)
+    options = options_of(node, ResizeBilinearOptions)
+    require_compiled(x.type in RESIZED and y.type == x.type and size is not None)
+    assert size is not None
+    shape = draft.shape(x)
+    batches, height, width, channels = shape
+    place, _ = resize.BILINEAR[x.type]
+    rows, columns = (
+        place(before, after, options) for before, after in zip((height, width), size.tolist(), strict=True)
+    )
+    require_compiled(draft.shape(y) == (batches, len(rows.low), len(columns.low), channels))
+    places = tuple(draft.keep(np.stack((each.low, each.high)).astype(np.int64)) for each in (rows, columns))
+    offsets = tuple(draft.keep(each.offset) for each in (rows, columns))
+    draft.add(
+        Resize(
+            draft.read(x),
+            RESIZED[x.type],
+            batches,
+            height * width,
+            width,
+            channels,
+            len(rows.low),
+            len(columns.low),
+            places[0],
+            places[1],
+            offsets[0],
+            offsets[1],
+            draft.write(y),
+        )
+    )
+
+
+RESIZED = {
+    TensorType.INT8: RESIZED_INT8,
+    TensorType.UINT8: RESIZED_UINT8,
+    TensorType.INT16: RESIZED_INT16,
+    TensorType.FLOAT32: RESIZED_FLOAT32,
+}
 
 
 def plan_softmax(draft: Draft, node: Node) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from refinfer.kernels import (
     activation,
     add,
+    batch_matmul,
     binary,
     concatenate,
     control_flow,
@@ -29,6 +30,7 @@ from refinfer.kernels import (
     space,
     squared_difference,
     svdf,
+    transpose_conv,
     unary,
 )
 from refinfer.kernels.compiled.draft import Planner
@@ -73,6 +75,7 @@ from refinfer.kernels.compiled.simple import (
     PLAN_MAXIMUM,
     PLAN_SUM,
     plan_assign_variable,
+    plan_bilinear,
     plan_dequantize,
     plan_handle,
     plan_mean,
@@ -84,6 +87,11 @@ from refinfer.kernels.compiled.simple import (
     plan_table,
     plan_table_of_constant,
     plan_view,
+)
+from refinfer.kernels.compiled.transposed import (
+    plan_batch_matmul,
+    plan_transpose_conv,
+    plan_transpose_conv_as_declared,
 )
 from refinfer.kernels.compute import Compute
 
@@ -179,7 +187,11 @@ OTHERS: dict[Compute, Planner] = {
     reduce.COMPUTE_SUM: of_floats(plan_sum_of_floats(is_mean=False), plan_nothing),
     svdf.COMPUTE_SVDF: plan_svdf,
     svdf.COMPUTE_SVDF_PLAIN: plan_svdf,
+    resize.COMPUTE_RESIZE_BILINEAR: plan_bilinear,
     softmax.COMPUTE_SOFTMAX: of_floats(plan_softmax_of_floats, plan_softmax),
+    batch_matmul.COMPUTE_BATCH_MATMUL: plan_batch_matmul,
+    transpose_conv.COMPUTE_TRANSPOSE_CONV: plan_transpose_conv,
+    transpose_conv.COMPUTE_TRANSPOSE_CONV_AS_DECLARED: plan_transpose_conv_as_declared,
     squared_difference.COMPUTE_SQUARED_DIFFERENCE: PLAN_SQUARED_DIFFERENCE,
     squared_difference.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE: PLAN_SQUARED_DIFFERENCE,
 }

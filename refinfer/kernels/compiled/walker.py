@@ -36,6 +36,7 @@ from refinfer.kernels.compiled.opcodes import (
     POOL,
     POOL_FLOATS,
     QUANTIZE,
+    RESIZE,
     SOFTMAX,
     SOFTMAX_FLOATS,
     SUM_FLOATS,
@@ -45,6 +46,7 @@ from refinfer.kernels.compiled.opcodes import (
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
 from refinfer.kernels.compiled.recurrent import lstm
 from refinfer.kernels.compiled.recurrent_floats import lstm_floats
+from refinfer.kernels.compiled.resize import resize
 from refinfer.kernels.compiled.svdf import svdf
 
 if TYPE_CHECKING:
@@ -117,6 +119,10 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             svdf(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14],
+            )  # fmt: skip
+        elif r[0] == RESIZE:
+            resize(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13],
             )  # fmt: skip
         elif r[0] == LOOK_UP_WORDS:
             look_up_words(r[1], r[2], r[3], r[4], r[5])

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from refinfer.explanation.explain import Explanation, explain
     from refinfer.interpreter import Interpreter
     from refinfer.kernels.compiled.tiers import warmup
-    from refinfer.planning import Plan, plan
     from refinfer.many import run_many
+    from refinfer.planning import Plan, plan
     from refinfer.scan import FileVerdict, fit_many
     from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
     from refinfer.simulator import Refused, Report, Target, simulate

@@ -119,7 +119,7 @@ def test_json_is_all_of_it(capsys: Captured) -> None:
             ["--op", "7", "--element", "a"],
             "argument --element: 'a' is no element; one is 0,3,5,7 (refinfer explain --help tells more)",
         ),
-        (["--op", "7", "--dialect", "x"], "unknown dialect 'x'; the dialects are litert, tflm, or both"),
+        (["--op", "7", "--dialect", "x"], "no dialect 'x' to explain; there are litert, tflm, or both"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(arguments: list[str], line: str, capsys: Captured) -> None:

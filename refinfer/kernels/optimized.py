@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.kernels import add, common_scale, libm, mul, quantize, reduce, resize, softmax
 from refinfer.kernels.binary import add as plus
+from refinfer.kernels.binary import three_tensors
 from refinfer.kernels.broadcast import Fold, binary, stretching
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
     input_at,
+    is_affine,
     options_of,
     output_at,
 )
@@ -88,6 +90,25 @@ def stretch_of(first: Shape, second: Shape) -> Stretch | None:
 def fold_add(node: Node, host: Host) -> Evaluate:
     """8 bits: y = clamp(scale(a + b at a common scale) + offset), whose inputs are scaled in one step or cut off."""
     return stretching(partial(evaluate_add, add.sum_params(node)))
+
+
+def fold_add_int16(node: Node, host: Host) -> Evaluate:
+    """int16 with any scales and without stretching: blocks of 16, as int8; otherwise as the reference kernels do."""
+    reference = add.fold_add_int16(node, host)
+    tensors = three_tensors(node)
+    if not is_affine(tensors[0]) or add.powers_of_two(node, tensors) is not None:
+        return reference
+    p = add.sum_params(node)
+
+    def evaluate(a: Array, b: Array) -> tuple[Array, ...]:
+        (rest,) = reference(a, b)
+        if a.shape != b.shape:
+            return (rest,)
+        raw = scale_twice(wrap_int32(shifted_before(a, p.first) + shifted_before(b, p.second)), p.multiplier, p.shift)
+        whole = in_whole_blocks(16, rest.size).reshape(rest.shape)
+        return (np.where(whole, clamp(raw + p.offset, p.low, p.high, a.dtype), rest),)
+
+    return evaluate
 
 
 def evaluate_add(p: Sum, a: Array, b: Array) -> Array:
@@ -290,7 +311,7 @@ def blend_uint8(x: Array, rows: resize.Between, columns: resize.Between) -> Arra
 
 BYTES = (TensorType.INT8, TensorType.UINT8)
 
-ADD_FOLDS: dict[TensorType, Fold] = add.ADD_FOLDS | dict.fromkeys(BYTES, fold_add)
+ADD_FOLDS: dict[TensorType, Fold] = add.ADD_FOLDS | dict.fromkeys(BYTES, fold_add) | {TensorType.INT16: fold_add_int16}
 SUM_FOLDS = (
     reduce.SUM_FOLDS | dict.fromkeys(BYTES, fold_float_sum) | {TensorType.INT16: reduce.symmetric(fold_float_sum)}
 )

@@ -285,15 +285,14 @@ def _for_the_worst(
 
 
 def simulations(graph: Graph) -> Callable[[str], Report | Refused]:
-    """From targets to what the simulator says; those that differ in name alone, as cortex-m0 and -m4, share a run."""
-    known: dict[tuple[object, ...], Report | Refused] = {}
+    """From targets to what the simulator says; those that are the same but for their names share a run."""
+    known: dict[Target, Report | Refused] = {}
 
     def simulated(name: str) -> Report | Refused:
         target = find_target(name)
-        key = (target.build, target.recording, target.resource_variables, target.variables_elsewhere, target.arenas)
-        if key not in known:
-            known[key] = _simulated(graph, target)
-        result = known[key]
+        if target.unnamed not in known:
+            known[target.unnamed] = _simulated(graph, target)
+        result = known[target.unnamed]
         return result if isinstance(result, Refused) else replace(result, target=target)
 
     return simulated

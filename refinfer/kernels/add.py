@@ -55,40 +55,23 @@ if TYPE_CHECKING:
 
 ADD_PARAMS = struct("TfLiteAddParams", activation=ENUM, pot_scale_int16=BOOL)
 SUB_PARAMS = struct("TfLiteSubParams", activation=ENUM, pot_scale_int16=BOOL)
-OP_DATA_ADD = struct(
-    "OpDataAdd",
-    requires_broadcast=BOOL,
-    input1_shift=INT32,
-    input2_shift=INT32,
-    output_activation_min=INT32,
-    output_activation_max=INT32,
-    input1_multiplier=INT32,
-    input2_multiplier=INT32,
-    output_multiplier=INT32,
-    output_shift=INT32,
-    left_shift=INT32,
-    input1_offset=INT32,
-    input2_offset=INT32,
-    output_offset=INT32,
-    output_activation_min_f32=FLOAT,
-    output_activation_max_f32=FLOAT,
-)
-OP_DATA_SUB = struct(
-    "OpDataSub",
-    requires_broadcast=BOOL,
-    input1_shift=INT32,
-    input2_shift=INT32,
-    output_activation_min=INT32,
-    output_activation_max=INT32,
-    input1_multiplier=INT32,
-    input2_multiplier=INT32,
-    output_multiplier=INT32,
-    output_shift=INT32,
-    left_shift=INT32,
-    input1_offset=INT32,
-    input2_offset=INT32,
-    output_offset=INT32,
-)
+OP_DATA_OF_BOTH = {
+    "requires_broadcast": BOOL,
+    "input1_shift": INT32,
+    "input2_shift": INT32,
+    "output_activation_min": INT32,
+    "output_activation_max": INT32,
+    "input1_multiplier": INT32,
+    "input2_multiplier": INT32,
+    "output_multiplier": INT32,
+    "output_shift": INT32,
+    "left_shift": INT32,
+    "input1_offset": INT32,
+    "input2_offset": INT32,
+    "output_offset": INT32,
+}
+OP_DATA_SUB = struct("OpDataSub", **OP_DATA_OF_BOTH)
+OP_DATA_ADD = struct("OpDataAdd", **OP_DATA_OF_BOTH, output_activation_min_f32=FLOAT, output_activation_max_f32=FLOAT)
 OP_DATA_ADD_N = struct(
     "add_n:OpData",
     output_activation_min=INT32,

@@ -66,6 +66,14 @@ class Target:
         if self.arenas == 2 and self.recording:
             raise UsageError(f"target {self.name!r} records, and TFLM's recording allocator has a single arena")
 
+    def __hash__(self) -> int:
+        return hash(self.build)
+
+    @property
+    def unnamed(self) -> Target:
+        """What the simulation depends on: targets that differ in name and words alone, as cortex-m0 and -m4, agree."""
+        return replace(self, name="", summary="", verified="", tflm="", releases={})
+
     @property
     def build(self) -> Build:
         """What kernels may know of this target."""

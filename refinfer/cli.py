@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refinfer import __version__
+from refinfer.new_file import check_new, new_file
 from refinfer.schema.errors import FormatError, GraphError, RefinferError, UnsupportedNode, UsageError
 
 if TYPE_CHECKING:
@@ -222,8 +223,7 @@ def memory_pictures(arguments: Namespace, most: int | None) -> int:
     }
     made = {path: makers[option]() for option, path in files.items()}
     for path, content in made.items():
-        with open(path, "wb" if arguments.force else "xb") as file:
-            file.write(content)
+        write_file(path, content, arguments.force)
     write_json(report.to_dict()) if arguments.json else write([*headline(report, screen()), *files.values()])
     return NO if report.refusal is not None or too_large(graph.name, report.arena.minimum, most) else YES
 
@@ -366,11 +366,10 @@ def plan(arguments: Namespace) -> int:
     if found.model is None:
         return NO
     if arguments.output is not None:
-        from refinfer.rewrite import save
         from refinfer.schema.writer import write as bytes_of
 
         data = bytes_of(found.model)
-        save(arguments.output, data, arguments.force)
+        write_file(arguments.output, data, arguments.force)
         if not arguments.json:
             write(written_lines(found, arguments.output, len(data), screen()))
     return YES
@@ -458,7 +457,7 @@ def diff(arguments: Namespace) -> int:
     with Progress(sys.stderr, 4 * count + len(OFFICIAL)) as progress:
         found = compare(graph, runs, count, official=not arguments.ours_only, progress=progress.step)
     if arguments.html is not None:
-        write_page(arguments.html, found.to_html(), arguments.force)
+        write_file(arguments.html, found.to_html().encode(), arguments.force)
     if arguments.json:
         write_json(found.to_dict())
     else:
@@ -478,7 +477,7 @@ def diff_models(first: Graph, second: Graph, arguments: Namespace) -> int:
     with Progress(sys.stderr, 2 * count) as progress:
         found = compare(first, second, runs, count, dialect=arguments.dialect or "litert", progress=progress.step)
     if arguments.html is not None:
-        write_page(arguments.html, found.to_html(), arguments.force)
+        write_file(arguments.html, found.to_html().encode(), arguments.force)
     write_json(found.to_dict()) if arguments.json else write(versions_lines(found, arguments.all, screen()))
     return YES if found.equal else NO
 
@@ -503,7 +502,7 @@ def evaluate(arguments: Namespace) -> int:
     with Progress(sys.stderr, len(samples.labels)) as progress:
         found = judge(samples, graph, other, arguments.dialect, pixels, jobs, None, progress.step)
     if arguments.html is not None:
-        write_page(arguments.html, found.to_html(), arguments.force)
+        write_file(arguments.html, found.to_html().encode(), arguments.force)
     if arguments.json:
         write_json(found.to_dict())
     else:
@@ -511,10 +510,10 @@ def evaluate(arguments: Namespace) -> int:
     return YES if found.complete else NO
 
 
-def write_page(path: str, page: str, force: bool) -> None:
-    """A page to a file; without `force`, to none that exists."""
-    with open(path, "w" if force else "x", encoding="utf-8") as file:
-        file.write(page)
+def write_file(path: str, content: bytes, force: bool) -> None:
+    """Content to a file; without `force`, to none that exists."""
+    with new_file(path, force) as file:
+        file.write(content)
 
 
 def explain(arguments: Namespace) -> int:
@@ -533,7 +532,7 @@ def explain(arguments: Namespace) -> int:
     arrays = [each.array for each in given]
     found = way_of(graph, arguments.op, arguments.element, arrays, dialect=arguments.dialect)
     if arguments.html is not None:
-        write_page(arguments.html, found.to_html(), arguments.force)
+        write_file(arguments.html, found.to_html().encode(), arguments.force)
     if arguments.json:
         write_json(found.to_dict())
     else:
@@ -571,12 +570,6 @@ def check_output(path: str | None, force: bool, outputs: int) -> None:
     if path.endswith(".npy") and outputs != 1:
         raise UsageError(f"{path}: an .npy holds one array and the model has {outputs} outputs; take an .npz")
     check_new(path, force)
-
-
-def check_new(path: str, force: bool) -> None:
-    """Nothing is overwritten unless that was said."""
-    if os.path.exists(path) and not force:
-        raise UsageError(f"{path}: exists; --force overwrites it")
 
 
 def read_lines(path: str) -> list[str]:

@@ -6,11 +6,9 @@ they are, at the indices that they have, and constants at an address that is a m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from refinfer.schema.errors import UsageError
 from refinfer.schema.flatbuffer import Table
 from refinfer.schema.tables import Buffer, Metadata, Model
 
@@ -72,17 +70,3 @@ def with_order(model: Model, subgraph: int, order: Sequence[int]) -> Model:
 def names_operators(metadata: Mapping[str, object]) -> bool:
     """Whether metadata speaks of operators by their index, so that they must keep their order."""
     return CONTROL_DEPENDENCIES in metadata
-
-
-def save(path: str, data: bytes, force: bool = False) -> None:
-    """Write a new file, whole or not at all; raises UsageError where there is one already, unless `force`."""
-    if os.path.exists(path) and not force:
-        raise UsageError(f"{path}: exists; --force overwrites it")
-    beside = f"{path}.part"
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-        os.replace(beside, path)
-    finally:
-        if os.path.exists(beside):
-            os.remove(beside)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from refinfer.rewrite import changed, save, with_metadata, with_order, without_metadata
-from refinfer.schema import UsageError, parse, read_model, tables
+from refinfer.rewrite import changed, with_metadata, with_order, without_metadata
+from refinfer.schema import parse, read_model, tables
 from refinfer.schema.writer import write
 from tests.schema import making
 from tests.schema.referee import pack
@@ -62,14 +58,3 @@ def test_operators_come_in_another_order_and_tensors_do_not() -> None:
     assert new.subgraphs[0].tensors == model.subgraphs[0].tensors
     assert [node.outputs[0].name for node in read_model(write(new)).nodes] == ["y", "hidden"]
     assert first is not second
-
-
-def test_a_file_that_is_there_is_not_overwritten_unless_told(tmp_path: Path) -> None:
-    path = tmp_path / "new.tflite"
-    save(str(path), b"one")
-    with pytest.raises(UsageError, match="exists; --force overwrites it"):
-        save(str(path), b"two")
-    assert path.read_bytes() == b"one"
-    save(str(path), b"two", force=True)
-    assert path.read_bytes() == b"two"
-    assert list(tmp_path.iterdir()) == [path]

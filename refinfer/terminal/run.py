@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.inputs import Input, dequantize, is_quantized, output_names
 from refinfer.kernels.lazy import np
+from refinfer.new_file import new_file
 from refinfer.schema.graph import Graph, Tensor
 from refinfer.simulator.report import model_to_dict
 from refinfer.terminal.names import model_name
@@ -194,7 +195,7 @@ def save(path: str, graph: Graph, outputs: Sequence[Array], force: bool) -> None
 
     write = np.lib.format.write_array
     arrays = [array if array.dtype.kind != "O" else array.astype("S") for array in outputs]
-    with open(path, "wb" if force else "xb") as file:
+    with new_file(path, force) as file:
         if path.endswith(".npy"):
             write(file, arrays[0], allow_pickle=False)
             return

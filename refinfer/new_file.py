@@ -18,14 +18,16 @@ def check_new(path: str, force: bool) -> None:
 
 @contextmanager
 def new_file(path: str, force: bool = False) -> Iterator[BinaryIO]:
-    """The file, open for writing. What is there is replaced once all is written; a device or a pipe is written to."""
-    check_new(path, force)
-    if os.path.exists(path) and not os.path.isfile(path):
+    """The file, open for writing; raises FileExistsError if there is one, unless `force`.
+
+    What is there is then replaced once all is written; a device or a pipe is written to.
+    """
+    if force and os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as file:
             yield file
         return
     whole = os.path.realpath(path)
-    written = f"{whole}.part" if os.path.exists(whole) else whole
+    written = f"{whole}.part" if force and os.path.exists(whole) else whole
     with open(written, "xb") as file:
         try:
             yield file

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from refinfer.new_file import new_file
+from refinfer.new_file import check_new, new_file
 from refinfer.schema.errors import UsageError
 
 
@@ -26,6 +26,8 @@ def test_a_file_that_is_there_stays_unless_it_was_said(tmp_path: Path) -> None:
     path = tmp_path / "x"
     write(path, b"first")
     with pytest.raises(UsageError, match="x: exists; --force overwrites it"):
+        check_new(str(path), force=False)
+    with pytest.raises(FileExistsError):
         write(path, b"second")
     assert path.read_bytes() == b"first"
     write(path, b"second", force=True)

@@ -11,10 +11,10 @@ from itertools import cycle, islice
 from typing import TypeVar
 
 from benchmarks.report import Section, Settings, table
-from refinfer.boards import find_board
+from refinfer.fitting.boards import find_board
+from refinfer.fitting.scan import cores, fit_file, fit_many
 from refinfer.planners.greedy import place_greedily
 from refinfer.planners.problem import Buffer
-from refinfer.scan import cores, fit_file, fit_many
 
 FILES, BUFFERS, ROUNDS, BOARD = 1000, 20_000, 3, "nano33ble"
 

@@ -21,21 +21,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from refinfer.boards import Board, find_board
-    from refinfer.compare import Comparison, diff
+    from refinfer.comparison.dialects import Comparison, diff
+    from refinfer.comparison.versions import VersionComparison, diff_models
     from refinfer.evaluation import Evaluation, evaluate
     from refinfer.explanation.explain import Explanation, explain
+    from refinfer.fitting.boards import Board, find_board
+    from refinfer.fitting.scan import FileVerdict, fit_many
+    from refinfer.fitting.verdict import Verdict, fit
     from refinfer.interpreter import Interpreter
     from refinfer.kernels.compiled.tiers import warmup
     from refinfer.many import run_many
     from refinfer.planning import Plan, plan
-    from refinfer.scan import FileVerdict, fit_many
     from refinfer.schema import FormatError, Graph, GraphError, RefinferError, UnsupportedNode, UsageError, read_model
     from refinfer.simulator import Refused, Report, Target, simulate
     from refinfer.simulator.regions import Placement, place_in_regions
     from refinfer.simulator.together import Together, simulate_together
-    from refinfer.verdict import Verdict, fit
-    from refinfer.versions import VersionComparison, diff_models
 
 __version__ = "0.1.0"
 
@@ -77,16 +77,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "refinfer.boards": ("Board", "find_board"),
-    "refinfer.compare": ("Comparison", "diff"),
+    "refinfer.fitting.boards": ("Board", "find_board"),
+    "refinfer.comparison.dialects": ("Comparison", "diff"),
     "refinfer.evaluation": ("Evaluation", "evaluate"),
     "refinfer.explanation.explain": ("Explanation", "explain"),
     "refinfer.interpreter": ("Interpreter",),
     "refinfer.kernels.compiled.tiers": ("warmup",),
     "refinfer.many": ("run_many",),
-    "refinfer.scan": ("FileVerdict", "fit_many"),
-    "refinfer.verdict": ("Verdict", "fit"),
-    "refinfer.versions": ("VersionComparison", "diff_models"),
+    "refinfer.fitting.scan": ("FileVerdict", "fit_many"),
+    "refinfer.fitting.verdict": ("Verdict", "fit"),
+    "refinfer.comparison.versions": ("VersionComparison", "diff_models"),
     "refinfer.planning": ("Plan", "plan"),
     "refinfer.schema": (
         "FormatError",

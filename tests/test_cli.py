@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 import refinfer
-from refinfer.boards import all_boards
-from refinfer.cli import COMMANDS, TARGETS_OF_ANY_BOARD, main
-from refinfer.flash import flash_of
+from refinfer.cli import COMMANDS, main
+from refinfer.cli.fit import TARGETS_OF_ANY_BOARD
+from refinfer.fitting.boards import all_boards
+from refinfer.fitting.flash import flash_of
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.simulator import TARGETS
 from tests.small_models import SmallTensor, model_of

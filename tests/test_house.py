@@ -118,7 +118,7 @@ def test_what_computes_says_in_a_line_that_it_needs_numpy(command: str, data: tu
 
 
 def test_comparing_runtimes_needs_nothing_of_the_test_kit() -> None:
-    script = "import sys; sys.modules |= {'hypothesis': None, 'flatbuffers': None}; import refinfer.compare"
+    script = "import sys; sys.modules |= {'hypothesis': None, 'flatbuffers': None}; import refinfer.comparison.dialects"
     script += "; from refinfer.testing import referees"
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 

@@ -1,4 +1,4 @@
-"""Makes refinfer/boards.json from what sources say: data/board-records.json, and what was looked up since (below).
+"""Makes refinfer/fitting/boards.json from what sources say: data/board-records.json, and what was looked up since.
 
 A figure is taken only if a statement of a source says it; what nobody says becomes null. Run it from anywhere:
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 RECORDS = Path(__file__).parent / "data" / "board-records.json"
-TABLE = Path(__file__).parents[1] / "refinfer" / "boards.json"
+TABLE = Path(__file__).parents[1] / "refinfer" / "fitting" / "boards.json"
 
 RAM, BLOCK, FLASH, PSRAM = "ram", "ram_block", "flash", "psram"
 FIGURES = {  # a figure of the table, and the field of a record that tells which statement to believe

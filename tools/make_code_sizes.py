@@ -1,6 +1,6 @@
-"""Make refinfer/code_sizes.json from a record of linked programs.
+"""Make refinfer/fitting/code_sizes.json from a record of linked programs.
 
-    python -m tools.make_code_sizes RECORD.json > refinfer/code_sizes.json
+    python -m tools.make_code_sizes RECORD.json > refinfer/fitting/code_sizes.json
 
 The record has, for each build, the sizes of linked programs: the interpreter without operators, what registering each
 operator adds, and whole programs. Bytes of flash are text and data, without what an empty program takes.

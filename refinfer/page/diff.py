@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from refinfer.compare import LITERT, TFLM, Comparison, type_of
-from refinfer.distance import Histogram
+from refinfer.comparison.dialects import LITERT, TFLM, Comparison, type_of
+from refinfer.comparison.distance import Histogram
+from refinfer.comparison.stages import Place, Stage
+from refinfer.comparison.versions import VersionComparison
 from refinfer.page.article import answer, article, section
 from refinfer.page.html import NAME, NUMBER, OPERATOR, Column, Row, escaped, joined, named, table
 from refinfer.schema.graph import Graph
-from refinfer.stages import Place, Stage
 from refinfer.terminal.diff import (
     FIGURES,
     answers_row,
@@ -27,7 +28,6 @@ from refinfer.terminal.diff import (
 )
 from refinfer.terminal.names import model_name, operator_name
 from refinfer.terminal.text import plural
-from refinfer.versions import VersionComparison
 
 ANSWERS = "Where each two part first, each by itself from the inputs on; in how many runs the decision changes."
 WIDTH, HEIGHT, LEFT, TOP, BELOW = 1080, 210, 46, 10, 24

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from refinfer import __version__
+from refinfer.fitting.verdict import Verdict
 from refinfer.page.picture import TAIL, Picture, picture_of, step_name, writer_name
 from refinfer.page.svg import DARK, LIGHT, drawing, style_sheet
 from refinfer.page.svg import escaped as escaped  # other pages take it from here
@@ -26,7 +27,6 @@ from refinfer.terminal.fit import flash_and_static, headline, to_paste
 from refinfer.terminal.memory import OPERATORS, OWNERS, arena_in_words, needed_and_used, owner_of, tensor_name
 from refinfer.terminal.names import buffer_name, model_name, operator_name
 from refinfer.terminal.text import Screen, percent, plural, printable, size
-from refinfer.verdict import Verdict
 
 TRANSPARENT = Screen(width=10_000, unicode=True)  # for sentences that are not to be cut into lines
 

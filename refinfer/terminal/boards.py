@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from refinfer.boards import FLASH, PSRAM, RAM, RAM_BLOCK, Board, Firmware, Statement
+from refinfer.fitting.boards import FLASH, PSRAM, RAM, RAM_BLOCK, Board, Firmware, Statement
 from refinfer.simulator.targets import Target
 from refinfer.terminal.text import (
     BOLD,

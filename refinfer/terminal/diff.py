@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from refinfer.answers import Pair
-from refinfer.compare import LITERT, TFLM, Comparison, Gap, Side, type_of
-from refinfer.distance import Distance, Histogram
+from refinfer.comparison.answers import Pair
+from refinfer.comparison.dialects import LITERT, TFLM, Comparison, Gap, Side, type_of
+from refinfer.comparison.distance import Distance, Histogram
+from refinfer.comparison.stages import Place, Stage
+from refinfer.comparison.versions import VersionComparison
 from refinfer.schema.graph import Graph
-from refinfer.stages import Place, Stage
 from refinfer.terminal.names import model_name, operator_name
 from refinfer.terminal.text import (
     BOLD,
@@ -25,7 +26,6 @@ from refinfer.terminal.text import (
     table,
     wrapped,
 )
-from refinfer.versions import VersionComparison
 
 SHORT_LIST = 12  # operators unless --all is given
 SHORT_TABLE = 24  # tensors likewise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from refinfer.fitting.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict
 from refinfer.terminal.memory import needed_and_used
 from refinfer.terminal.names import buffer_name, model_name, operator_name
 from refinfer.terminal.text import (
@@ -26,7 +27,6 @@ from refinfer.terminal.text import (
     table,
     wrapped,
 )
-from refinfer.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict
 
 SHORTEST_BAR, LONGEST_BAR, BESIDE_BAR = 8, 30, 60  # columns
 PEAK_BUFFERS = 4  # that are named

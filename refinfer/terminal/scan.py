@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from refinfer.boards import Board
-from refinfer.scan import UNREADABLE, FileVerdict
+from refinfer.fitting.boards import Board
+from refinfer.fitting.scan import UNREADABLE, FileVerdict
+from refinfer.fitting.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN
 from refinfer.terminal.fit import COLOURS, MARKS
 from refinfer.terminal.text import (
     BOLD,
@@ -22,7 +23,6 @@ from refinfer.terminal.text import (
     table,
     wrapped,
 )
-from refinfer.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN
 
 FROM_WORST = (UNREADABLE, REFUSED, DOES_NOT_FIT, UNKNOWN, FITS)
 

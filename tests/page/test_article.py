@@ -11,9 +11,9 @@ import pytest
 
 import refinfer
 from refinfer.cli import main
-from refinfer.compare import Comparison, diff
+from refinfer.comparison.dialects import Comparison, diff
+from refinfer.comparison.versions import VersionComparison, diff_models
 from refinfer.evaluation import Evaluation, evaluate
-from refinfer.versions import VersionComparison, diff_models
 from tests.page.pictures import HOSTILE, MODELS
 from tests.page.test_html import Elements, embedded
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import refinfer
+from refinfer.fitting.verdict import smallest_boards
 from refinfer.page.html import page as page_of
 from tests.page.pictures import CONV, MOBILE, STREAM, Box, largest_real_model, misplaced
 from tests.page.test_html import hostile_report
@@ -237,6 +238,6 @@ def test_names_in_the_file_run_nothing_and_are_shown_as_they_are(opened: Any) ->
 
 def test_in_a_narrow_window_only_the_picture_scrolls(opened: Any) -> None:
     report = refinfer.simulate(MOBILE)
-    tab = opened(page_of(report, refinfer.fit(report, "nano33ble"), refinfer.verdict.smallest_boards(report.graph)))
+    tab = opened(page_of(report, refinfer.fit(report, "nano33ble"), smallest_boards(report.graph)))
     tab.set_viewport_size({"width": 400, "height": 800})
     assert tab.evaluate("() => document.documentElement.scrollWidth") <= 400

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from refinfer.distance import Distance, Histogram
-from refinfer.stages import Stage
+from refinfer.comparison.distance import Distance, Histogram
+from refinfer.comparison.stages import Stage
+from refinfer.comparison.versions import diff_models
 from refinfer.terminal.diff import bars, figures, versions_lines
 from refinfer.terminal.text import Screen
-from refinfer.versions import diff_models
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 FLOAT, INT8 = (MODELS / f"digits_conv_{form}.tflite" for form in ("float", "int8"))

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from refinfer.compare import CAUSES, Comparison, Gap, Side, diff, gap_between
+from refinfer.comparison.dialects import CAUSES, Comparison, Gap, Side, diff, gap_between
 from refinfer.kernels.registry import DIALECTS
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, installed, one_op_model
 
 Array = NDArray[Any]
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
+MODELS = Path(__file__).resolve().parents[2] / "models"
 STREAM = MODELS / "digits_stream_int8.tflite"
 
 

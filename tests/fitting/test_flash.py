@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import refinfer
-from refinfer.flash import TABLE, Flash, flash_of
+from refinfer.fitting.flash import TABLE, Flash, flash_of
 from refinfer.schema import read_model
 from refinfer.simulator import TARGETS
 

@@ -10,18 +10,18 @@ import pytest
 from numpy.typing import NDArray
 
 import refinfer
-from refinfer.distance import distance
+from refinfer.comparison.distance import distance
+from refinfer.comparison.stages import match
+from refinfer.comparison.versions import diff_models, for_both, random_runs
 from refinfer.inputs import runs_as_they_are
 from refinfer.interpreter import Interpreter
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UsageError
-from refinfer.stages import match
 from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build
-from refinfer.versions import diff_models, for_both, random_runs
 
 Array = NDArray[Any]
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
+MODELS = Path(__file__).resolve().parents[2] / "models"
 DENSE, FLOAT, HYBRID = (MODELS / f"digits_dense_{name}.tflite" for name in ("int8", "float", "dynamic"))
 RESIDUAL = MODELS / "digits_residual_int8.tflite"
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from refinfer.boards import AT_LEAST, FLASH, RAM_BLOCK, Board, Firmware, all_boards, find_board
-from refinfer.flash import Flash, flash_of
+from refinfer.fitting.boards import AT_LEAST, FLASH, RAM_BLOCK, Board, Firmware, all_boards, find_board
+from refinfer.fitting.flash import Flash, flash_of
 from refinfer.kernels.layout import round_up
 from refinfer.planners.problem import ALIGNMENT
 from refinfer.schema.file import Source, read_model

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinfer.boards import (
+from refinfer.fitting.boards import (
     AT_LEAST,
     AT_MOST,
     FIRMWARE,
@@ -36,7 +36,7 @@ from refinfer.schema.errors import UsageError
 from refinfer.simulator import TARGETS
 from tools import make_boards
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RECORDS: list[dict[str, Any]] = json.loads(make_boards.RECORDS.read_text())["boards"]
 FIGURES = (RAM, RAM_BLOCK, FLASH, PSRAM)
 
@@ -185,7 +185,7 @@ def test_every_board_is_json() -> None:
         assert set(written["figures"]) == set(FIGURES)
 
 
-IMPORT = "import sys, refinfer.boards as b; print(b.all_boards.cache_info().currsize, *sys.modules)"
+IMPORT = "import sys, refinfer.fitting.boards as b; print(b.all_boards.cache_info().currsize, *sys.modules)"
 
 
 def test_importing_the_boards_reads_no_table_and_loads_no_module_for_later() -> None:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.answers import Pair, Trail, decisions, pairs_of, parting, rule
+from refinfer.comparison.answers import Pair, Trail, decisions, pairs_of, parting, rule
+from refinfer.comparison.stages import Meeting, Stage, itself
 from refinfer.inputs import random_inputs
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import DIALECTS, PORTABLE, kernel_of
@@ -22,7 +23,6 @@ from refinfer.schema.errors import UnsupportedNode
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.report import model_to_dict
-from refinfer.stages import Meeting, Stage, itself
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array

@@ -13,10 +13,10 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from refinfer.boards import Board, find_board
+from refinfer.fitting.boards import Board, find_board
+from refinfer.fitting.verdict import FITS, fit
 from refinfer.schema.errors import FormatError, GraphError, UsageError
 from refinfer.simulator import find_target
-from refinfer.verdict import FITS, fit
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

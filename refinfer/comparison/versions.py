@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refinfer.compare import Gap, gap_of_runs, run_in_turns
-from refinfer.distance import real
+from refinfer.comparison.dialects import Gap, gap_of_runs, run_in_turns
+from refinfer.comparison.distance import real
+from refinfer.comparison.stages import Matching, Meeting, Place, Stage, match
 from refinfer.inputs import Input, fitted, is_quantized, random_inputs
 from refinfer.interpreter import find_dialect
 from refinfer.kernels.compute import dtype_of
@@ -20,7 +21,6 @@ from refinfer.schema.errors import UnsupportedNode, UsageError
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph, Tensor
 from refinfer.simulator.report import model_to_dict
-from refinfer.stages import Matching, Meeting, Place, Stage, match
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array

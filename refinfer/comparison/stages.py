@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.distance import Distance, distance
+from refinfer.comparison.distance import Distance, distance
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Graph, Node, Tensor
 

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 import refinfer
-from refinfer import FileVerdict, UsageError, fit_many, scan
+from refinfer import FileVerdict, UsageError, fit_many
 from refinfer.cli import main
+from refinfer.fitting import scan
 from refinfer.terminal.scan import FROM_WORST, ORDERS, in_order, short_names
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
+MODELS = Path(__file__).resolve().parents[2] / "models"
 FILES = sorted(map(str, MODELS.glob("*.tflite")))
 BOARD = "nano33ble"
 

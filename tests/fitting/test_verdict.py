@@ -16,14 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import refinfer
-from refinfer.boards import AT_LEAST, AT_MOST, Board, Firmware, Source, all_boards, board_from_sizes, find_board
-from refinfer.flash import flash_of
-from refinfer.schema.errors import UsageError
-from refinfer.schema.file import read_model
-from refinfer.schema.graph import Graph
-from refinfer.simulator import TARGETS, Refused, Report, find_target, simulate
-from refinfer.simulator.report import Arena
-from refinfer.verdict import (
+from refinfer.fitting.boards import AT_LEAST, AT_MOST, Board, Firmware, Source, all_boards, board_from_sizes, find_board
+from refinfer.fitting.flash import flash_of
+from refinfer.fitting.verdict import (
     BEST_FIRST,
     DOES_NOT_FIT,
     FITS,
@@ -35,9 +30,14 @@ from refinfer.verdict import (
     fit_all,
     smallest_boards,
 )
+from refinfer.schema.errors import UsageError
+from refinfer.schema.file import read_model
+from refinfer.schema.graph import Graph
+from refinfer.simulator import TARGETS, Refused, Report, find_target, simulate
+from refinfer.simulator.report import Arena
 from tools import make_boards
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FITTING = ROOT / "models" / "digits_conv_int8.tflite"
 MOBILE = ROOT / "models" / "digits_mobile_int8.tflite"
 HYBRID = ROOT / "models" / "digits_conv_dynamic.tflite"
@@ -270,7 +270,7 @@ def test_boards_with_the_same_build_share_a_simulation(monkeypatch: pytest.Monke
         simulated.append(target.name)
         return simulate(graph, target)
 
-    monkeypatch.setattr(sys.modules["refinfer.verdict"], "simulate", counted)
+    monkeypatch.setattr(sys.modules["refinfer.fitting.verdict"], "simulate", counted)
     verdicts = fit_all(FITTING)
     asked = {target for board in all_boards() for target in board.targets}
     assert {each.target for verdict in verdicts for each in (verdict, *verdict.others)} == {None, *asked}

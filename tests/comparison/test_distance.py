@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from refinfer.distance import SIDE, Distance, Histogram, distance, histogram_of
+from refinfer.comparison.distance import SIDE, Distance, Histogram, distance, histogram_of
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Quantization, Tensor
 

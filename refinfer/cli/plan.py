@@ -1,0 +1,91 @@
+"""`refinfer plan` and `refinfer check`: a smaller arena, and where it is safe."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from refinfer.cli.common import NO, YES, load, screen, tell_refusal, write, write_file, write_json
+from refinfer.cli.options import JSON, MODEL, Command, option, switch
+from refinfer.new_file import check_new
+
+
+def plan(arguments: Namespace) -> int:
+    """`refinfer plan`: NO if nothing is to be gained, and nothing written."""
+    from refinfer.planning import PORTABLE
+    from refinfer.planning import plan as make_plan
+    from refinfer.simulator import Refused, find_target
+    from refinfer.terminal.plan import plan_lines, written_lines
+
+    targets = [find_target(name) for name in arguments.target or PORTABLE]
+    if arguments.output is not None:
+        import flatbuffers  # noqa: F401  # the writer needs it: better to hear of it now
+
+        check_new(arguments.output, arguments.force)
+    graph = load(arguments.model)
+    try:
+        found = make_plan(graph, targets, reorder=not arguments.no_reorder, overlap=not arguments.no_overlap)
+    except Refused as refusal:
+        return tell_refusal(graph, targets[0], refusal, arguments.json)
+    if arguments.json:
+        write_json(found.to_dict())
+    else:
+        write(plan_lines(found, screen()))
+    if found.model is None:
+        return NO
+    if arguments.output is not None:
+        from refinfer.schema.writer import write as bytes_of
+
+        data = bytes_of(found.model)
+        write_file(arguments.output, data, arguments.force)
+        if not arguments.json:
+            write(written_lines(found, arguments.output, len(data), screen()))
+    return YES
+
+
+def check(arguments: Namespace) -> int:
+    """`refinfer check`: YES if the plan in the model is safe on every target that is named, or on any if none is."""
+    from refinfer.planning import check_plan
+    from refinfer.simulator import find_target
+    from refinfer.simulator.targets import TARGETS
+    from refinfer.terminal.plan import check_lines, check_to_dict
+
+    targets = [find_target(name) for name in arguments.target or TARGETS]
+    graph = load(arguments.model)
+    checks = [check_plan(graph, target) for target in targets]
+    if arguments.json:
+        write_json(check_to_dict(graph, checks))
+    else:
+        write(check_lines(graph, checks, screen()))
+    answers = [each.holds for each in checks]
+    return YES if (all(answers) if arguments.target else any(answers)) else NO
+
+
+PLAN = Command(
+    plan,
+    "a smaller arena, with the same results?",
+    [
+        MODEL,
+        option("--output", "-o", metavar="FILE", help="write the model with its plan there; else it is only told"),
+        switch("--force", "overwrite that file"),
+        option(
+            "--target",
+            metavar="NAME",
+            action="append",
+            help="a build of TFLM that it is for, perhaps several times (default: all whose kernels are known)",
+        ),
+        switch("--no-reorder", "keep the operators in their order"),
+        switch("--no-overlap", "lay no output over an input"),
+        JSON,
+    ],
+)
+
+
+CHECK = Command(
+    check,
+    "on which builds is the model's plan safe?",
+    [
+        MODEL,
+        option("--target", metavar="NAME", action="append", help="a build of TFLM, perhaps several (default: all)"),
+        JSON,
+    ],
+)

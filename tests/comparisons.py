@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 import refinfer
-from refinfer.kernels.cmsis_nn import SIZE, SPEED
+from refinfer.kernels.libraries.cmsis_nn import SIZE, SPEED
 from refinfer.simulator import Refused
 from refinfer.simulator.report import Arena, Report
 from refinfer.simulator.targets import I386, TARGETS, Target

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from refinfer.kernels import (
-    cmsis_nn_overlap,
     concatenate,
     conv,
     fully_connected,
@@ -20,9 +19,10 @@ from refinfer.kernels import (
     slice,
     transpose_conv,
 )
-from refinfer.kernels.cmsis_nn import CMSIS_NN
-from refinfer.kernels.esp_nn import ESP_NN
 from refinfer.kernels.kernel import Kernel, Rule, no_overlap
+from refinfer.kernels.libraries import cmsis_nn_overlap
+from refinfer.kernels.libraries.cmsis_nn import CMSIS_NN
+from refinfer.kernels.libraries.esp_nn import ESP_NN
 from refinfer.kernels.registry import TFLM, safe_distance
 from refinfer.schema.enums import BuiltinOperator, Padding, TensorType
 from refinfer.schema.graph import Node, Tensor

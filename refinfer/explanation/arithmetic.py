@@ -5,16 +5,16 @@
     2903
 
 They say once more, for single numbers, what the kernels say for arrays; constants are shared. Sources: as in
-kernels/fixedpoint.py, kernels/gemmlowp.py and kernels/libm.py.
+kernels/arithmetic/fixedpoint.py, kernels/arithmetic/gemmlowp.py and kernels/arithmetic/libm.py.
 """
 
 from __future__ import annotations
 
 from math import exp, floor, inf, isfinite, nan, tanh
 
-from refinfer.kernels import libm
-from refinfer.kernels.fixedpoint import round_half_away
-from refinfer.kernels.gemmlowp import (
+from refinfer.kernels.arithmetic import libm
+from refinfer.kernels.arithmetic.fixedpoint import round_half_away
+from refinfer.kernels.arithmetic.gemmlowp import (
     EXP_OF_MINUS_AN_EIGHTH,
     EXP_OF_POWERS_OF_TWO,
     FORTY_EIGHT_SEVENTEENTHS,

@@ -10,9 +10,9 @@ from refinfer.explanation.rounding import activated, finished, limits_of, requan
 from refinfer.explanation.site import Index, Site, place
 from refinfer.explanation.steps import Lesson, Result, Step, products, summed
 from refinfer.kernels import conv, convolution, transpose_conv
+from refinfer.kernels.arithmetic.fixedpoint import wrap_int32 as wrapping
 from refinfer.kernels.common import first_scale, options_of
 from refinfer.kernels.convolution import Operands
-from refinfer.kernels.fixedpoint import wrap_int32 as wrapping
 from refinfer.kernels.window import Windows
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions
 

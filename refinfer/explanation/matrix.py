@@ -7,8 +7,8 @@ from refinfer.explanation.rounding import activated, finished, limits_of, requan
 from refinfer.explanation.site import LIMITS, Index, Site, flat, place, stretched, unflat
 from refinfer.explanation.steps import Lesson, Result, products, summed
 from refinfer.kernels import batch_matmul, fully_connected
+from refinfer.kernels.arithmetic.fixedpoint import wrap_int32 as wrapping
 from refinfer.kernels.common import first_scale, options_of
-from refinfer.kernels.fixedpoint import wrap_int32 as wrapping
 from refinfer.kernels.numerics import in_fixed_point_of_16_bits
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node

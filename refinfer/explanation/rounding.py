@@ -7,8 +7,8 @@ from math import frexp, inf
 
 from refinfer.explanation.arithmetic import float32, to_int32, wrap_int32, wrap_int64
 from refinfer.explanation.steps import Lesson, Step
-from refinfer.kernels import fixedpoint
-from refinfer.kernels.fixedpoint import quantize_multiplier, round_half_away
+from refinfer.kernels.arithmetic import fixedpoint
+from refinfer.kernels.arithmetic.fixedpoint import quantize_multiplier, round_half_away
 from refinfer.kernels.numerics import FixedPoint, FloatingPoint, Requantize
 from refinfer.kernels.quantization import FLOAT_RANGES
 from refinfer.schema.enums import ActivationFunctionType, TensorType

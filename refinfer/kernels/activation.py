@@ -13,7 +13,18 @@ from functools import partial
 from math import floor, inf, isinf, log, log2, pi, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels import eigen, gemmlowp, libm
+from refinfer.kernels.arithmetic import eigen, gemmlowp, libm
+from refinfer.kernels.arithmetic.fixedpoint import (
+    clamp,
+    divide_by_power_of_two,
+    quantize_multiplier,
+    round_away,
+    round_half_away,
+    scale_twice,
+    to_int32,
+    wrap_int32,
+)
+from refinfer.kernels.arithmetic.lookup import Function, looking_up, number_by_number, tabulated
 from refinfer.kernels.broadcast import Fold, broadcast_shape
 from refinfer.kernels.common import (
     first_scale,
@@ -29,20 +40,9 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
-from refinfer.kernels.fixedpoint import (
-    clamp,
-    divide_by_power_of_two,
-    quantize_multiplier,
-    round_away,
-    round_half_away,
-    scale_twice,
-    to_int32,
-    wrap_int32,
-)
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import FLOAT, INT8, INT16, INT32, UINT8, Build, Repeated, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lookup import Function, looking_up, number_by_number, tabulated
 from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import ratio, require_zero_point
 from refinfer.kernels.unary import by_type, fold_one, in_float, require_quantized

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import common_scale, libm
+from refinfer.kernels.arithmetic import common_scale, libm
+from refinfer.kernels.arithmetic.common_scale import Sum, evaluate_sum
+from refinfer.kernels.arithmetic.fixedpoint import (
+    clamp,
+    divide_by_power_of_two,
+    quantize_multiplier,
+    round_half_away,
+    scale_twice,
+    wrap_int32,
+)
 from refinfer.kernels.binary import activation_of, add, fold_activated, three_tensors, without_stretching
 from refinfer.kernels.broadcast import Elementwise, Fold, binary, plain, stretching
 from refinfer.kernels.common import (
@@ -24,16 +33,7 @@ from refinfer.kernels.common import (
     require_same_type,
     switch_on_output,
 )
-from refinfer.kernels.common_scale import Sum, evaluate_sum
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
-from refinfer.kernels.fixedpoint import (
-    clamp,
-    divide_by_power_of_two,
-    quantize_multiplier,
-    round_half_away,
-    scale_twice,
-    wrap_int32,
-)
 from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np

@@ -11,6 +11,9 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refinfer.kernels.arithmetic.fixedpoint import clamp, wrap_int32
+from refinfer.kernels.arithmetic.hybrid import quantize_asymmetric, quantize_symmetric
+from refinfer.kernels.arithmetic.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.common import (
     EVAL_TENSOR,
     first_scale,
@@ -27,12 +30,9 @@ from refinfer.kernels.common import (
     writable_dims,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
-from refinfer.kernels.fixedpoint import clamp, wrap_int32
-from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import Kernel, Persistent, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.numerics import in_fixed_point_of_16_bits
 from refinfer.kernels.quantization import require_convolution_multiplier, require_zero_point
 from refinfer.schema.enums import TensorType

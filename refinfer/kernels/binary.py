@@ -10,11 +10,11 @@ from __future__ import annotations
 from math import atan2
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import libm
+from refinfer.kernels.arithmetic import libm
+from refinfer.kernels.arithmetic.fixedpoint import round_half_away, to_int32
 from refinfer.kernels.broadcast import Elementwise, Fold, binary, plain, stretching
 from refinfer.kernels.common import input_at, output_at, require_same_type, switch_on_output
 from refinfer.kernels.compute import Compute, Evaluate, Host
-from refinfer.kernels.fixedpoint import round_half_away, to_int32
 from refinfer.kernels.kernel import Kernel, require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.overlap import of_binary

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import common_scale
+from refinfer.kernels.arithmetic import common_scale
 from refinfer.kernels.broadcast import Elementwise, Fold, binary, broadcast_shape, plain, stretching
 from refinfer.kernels.common import (
     first_scale,

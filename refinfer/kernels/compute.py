@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refinfer.kernels.arithmetic.lut import look_up, unpack_bits
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lut import look_up, unpack_bits
 from refinfer.kernels.sparsity import dense
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node, Tensor

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.arithmetic.fixedpoint import clamp, round_away, to_int32
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -26,7 +27,6 @@ from refinfer.kernels.common import (
     switch_on_output,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
-from refinfer.kernels.fixedpoint import clamp, round_away, to_int32
 from refinfer.kernels.kernel import Decompressed, Kernel, Overlap, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, POINTER, Build, Repeated, struct
 from refinfer.kernels.lazy import np

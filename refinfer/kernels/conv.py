@@ -11,6 +11,8 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
+from refinfer.kernels.arithmetic.products import Finish, Start
+from refinfer.kernels.arithmetic.sliding import under_rows, under_windows
 from refinfer.kernels.changes import BIAS_TYPES, since
 from refinfer.kernels.common import (
     PADDING_VALUES,
@@ -45,11 +47,9 @@ from refinfer.kernels.convolution import (
 from refinfer.kernels.kernel import Kernel, Overlap, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.library_window import Window, window
+from refinfer.kernels.libraries.library_window import Window, window
 from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, size_of, worst
-from refinfer.kernels.products import Finish, Start
 from refinfer.kernels.quantization import require_convolution_quantization
-from refinfer.kernels.sliding import under_rows, under_windows
 from refinfer.kernels.window import Windows, windows
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor

@@ -16,14 +16,14 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from refinfer.kernels.arithmetic.fixedpoint import wrap_int32
+from refinfer.kernels.arithmetic.hybrid import quantize_asymmetric, quantize_symmetric
+from refinfer.kernels.arithmetic.products import Finish, Layout, Params, Start, as_it_is, quantized_products
 from refinfer.kernels.common import first_scale, first_zero_point, require_affine, require_rank, require_type
 from refinfer.kernels.compute import Shape, dtype_of
-from refinfer.kernels.fixedpoint import wrap_int32
-from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.numerics import ROUNDED_TWICE, Rounding, in_fixed_point_of_16_bits
-from refinfer.kernels.products import Finish, Layout, Params, Start, as_it_is, quantized_products
 from refinfer.kernels.quantization import activate, require_convolution_multiplier
 from refinfer.kernels.window import Windows, overlap, span, windows
 from refinfer.schema.enums import ActivationFunctionType, Padding, TensorType

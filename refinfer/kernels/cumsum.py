@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import common_scale
+from refinfer.kernels.arithmetic import common_scale
+from refinfer.kernels.arithmetic.fixedpoint import clamp, quantize_multiplier, scale_twice, wrap_int32
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -22,7 +23,6 @@ from refinfer.kernels.common import (
     require_type,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, like_input
-from refinfer.kernels.fixedpoint import clamp, quantize_multiplier, scale_twice, wrap_int32
 from refinfer.kernels.kernel import Kernel, Persistent, Request, require, temps
 from refinfer.kernels.layout import BOOL, INT32, Build, struct
 from refinfer.kernels.lazy import np

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.arithmetic.lut import look_up, unpack_bits
 from refinfer.kernels.common import input_at, is_affine, output_at, require_constant, require_type
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, require, temps
 from refinfer.kernels.layout import BOOL, INT8, POINTER, SIZE_T, UINT8, Build, Struct, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lut import look_up, unpack_bits
 from refinfer.kernels.movement import ANY
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor

@@ -12,13 +12,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.arithmetic.partial_sort import largest_first
 from refinfer.kernels.common import first_scale, first_zero_point, input_at, require_rank, require_type
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.custom import option_map
 from refinfer.kernels.kernel import Kernel, Persistent, Request, Scratch, require, temps
 from refinfer.kernels.layout import BOOL, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.partial_sort import largest_first
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 

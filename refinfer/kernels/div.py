@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import gemmlowp
+from refinfer.kernels.arithmetic import gemmlowp
+from refinfer.kernels.arithmetic.fixedpoint import bit_length, clamp, divide_as_x86, doubling_high_mul, wrap_int32
 from refinfer.kernels.binary import fold_activated, three_tensors
 from refinfer.kernels.broadcast import Fold, binary, plain, stretching
 from refinfer.kernels.common import (
@@ -22,7 +23,6 @@ from refinfer.kernels.common import (
     switch_on_output,
 )
 from refinfer.kernels.compute import Evaluate, Host
-from refinfer.kernels.fixedpoint import bit_length, clamp, divide_as_x86, doubling_high_mul, wrap_int32
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np

@@ -11,9 +11,9 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.arithmetic.fixedpoint import wrap_int32
 from refinfer.kernels.common import input_at, output_at
 from refinfer.kernels.compute import Compute, Evaluate, Host
-from refinfer.kernels.fixedpoint import wrap_int32
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.signal import option_at

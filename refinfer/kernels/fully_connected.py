@@ -12,7 +12,11 @@ from functools import partial
 from math import inf, prod
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import eigen
+from refinfer.kernels.arithmetic import eigen
+from refinfer.kernels.arithmetic.fixedpoint import wrap_int32
+from refinfer.kernels.arithmetic.hybrid import quantize_asymmetric, quantize_symmetric
+from refinfer.kernels.arithmetic.matmul import integer_matmul, sequential_matmul
+from refinfer.kernels.arithmetic.products import Params, as_it_is, quantized_products
 from refinfer.kernels.changes import BIAS_TYPES, DENSE_CHANNELS, has, since
 from refinfer.kernels.common import (
     decompressed_weights,
@@ -32,15 +36,11 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import PACKED_BITS, Compute, Evaluate, Host, Shape, dtype_of
-from refinfer.kernels.fixedpoint import wrap_int32
-from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
 from refinfer.kernels.kernel import Kernel, Overlap, Persistent, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, POINTER, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.numerics import in_fixed_point, in_fixed_point_of_16_bits, product_ratio, ratio_of_float_product
 from refinfer.kernels.overlap import at_least, in_order, last_pass, size_of, worst
-from refinfer.kernels.products import Params, as_it_is, quantized_products
 from refinfer.kernels.quantization import (
     ACTIVATION_BOUNDS,
     activate,

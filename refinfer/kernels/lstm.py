@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from refinfer.kernels import lstm_basic, lstm_full, lstm_plain
+from refinfer.kernels.arithmetic.common_scale import ARITHMETIC_PARAMS
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -26,7 +27,6 @@ from refinfer.kernels.common import (
     require_shape,
     type_size,
 )
-from refinfer.kernels.common_scale import ARITHMETIC_PARAMS
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.fully_connected import is_per_channel, per_channel_arrays
 from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data, require, temps

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from refinfer.kernels import libm
-from refinfer.kernels.common import first_scale, first_zero_point, output_at
-from refinfer.kernels.fixedpoint import (
+from refinfer.kernels.arithmetic import libm
+from refinfer.kernels.arithmetic.fixedpoint import (
     divide_by_power_of_two,
     quantize_multiplier,
     round_away,
@@ -17,6 +16,8 @@ from refinfer.kernels.fixedpoint import (
     scale_twice,
     wrap_int32,
 )
+from refinfer.kernels.arithmetic.matmul import integer_matmul, sequential_matmul
+from refinfer.kernels.common import first_scale, first_zero_point, output_at
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.lstm_integer import (
@@ -31,7 +32,6 @@ from refinfer.kernels.lstm_integer import (
     saturate16,
     update_state,
 )
-from refinfer.kernels.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.recurrent import CELL, FORGET, OUTPUT, Cell, Gate
 from refinfer.schema.graph import Node, Tensor
 

@@ -14,7 +14,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import eigen
+from refinfer.kernels.arithmetic import eigen
+from refinfer.kernels.arithmetic.fixedpoint import (
+    divide_by_power_of_two,
+    doubling_high_mul,
+    quantize_multiplier,
+    wrap_int32,
+)
+from refinfer.kernels.arithmetic.gemmlowp import logistic, multiply, saturate, tanh
+from refinfer.kernels.arithmetic.matmul import integer_matmul
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -26,17 +34,9 @@ from refinfer.kernels.common import (
     require_type,
 )
 from refinfer.kernels.compute import Evaluate, Shape
-from refinfer.kernels.fixedpoint import (
-    divide_by_power_of_two,
-    doubling_high_mul,
-    quantize_multiplier,
-    wrap_int32,
-)
-from refinfer.kernels.gemmlowp import logistic, multiply, saturate, tanh
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.lstm_integer import power_of_two
-from refinfer.kernels.matmul import integer_matmul
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 

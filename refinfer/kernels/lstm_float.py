@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels import eigen
+from refinfer.kernels.arithmetic import eigen
+from refinfer.kernels.arithmetic.matmul import sequential_matmul
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import sequential_matmul
 from refinfer.kernels.recurrent import ACTIVATIONS, CELL, FORGET, INPUT, OUTPUT, Cell, Gate, Scheme, operand
 from refinfer.schema.enums import ActivationFunctionType
 

@@ -13,20 +13,20 @@ from __future__ import annotations
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
-from refinfer.kernels import gemmlowp
-from refinfer.kernels.common import first_scale, first_zero_point, output_at
-from refinfer.kernels.fixedpoint import (
+from refinfer.kernels.arithmetic import gemmlowp
+from refinfer.kernels.arithmetic.fixedpoint import (
     divide_by_power_of_two,
     quantize_multiplier,
     round_half_away,
     scale_twice,
     wrap_int32,
 )
+from refinfer.kernels.arithmetic.matmul import integer_matmul
+from refinfer.kernels.arithmetic.square_root import inverse_square_root
+from refinfer.kernels.common import first_scale, first_zero_point, output_at
 from refinfer.kernels.kernel import Refusal, require
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import integer_matmul
 from refinfer.kernels.recurrent import CELL, FORGET, INPUT, OUTPUT, Cell, Gate
-from refinfer.kernels.square_root import inverse_square_root
 from refinfer.schema.graph import Node, Tensor
 
 if TYPE_CHECKING:

@@ -14,14 +14,20 @@ from functools import partial
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
-from refinfer.kernels import libm
+from refinfer.kernels.arithmetic import libm
+from refinfer.kernels.arithmetic.fixedpoint import (
+    quantize_multiplier,
+    round_half_away,
+    scale_int64,
+    scale_twice,
+    wrap_int32,
+)
+from refinfer.kernels.arithmetic.gemmlowp import logistic_by_table, saturate, tanh_by_table
+from refinfer.kernels.arithmetic.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.common import first_scale, first_zero_point
-from refinfer.kernels.fixedpoint import quantize_multiplier, round_half_away, scale_int64, scale_twice, wrap_int32
 from refinfer.kernels.fully_connected import is_per_channel
-from refinfer.kernels.gemmlowp import logistic_by_table, saturate, tanh_by_table
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.recurrent import CELL, FORGET, INPUT, OUTPUT, Cell, Gate
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Tensor

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from refinfer.kernels import gemmlowp
+from refinfer.kernels.arithmetic import gemmlowp
+from refinfer.kernels.arithmetic.fixedpoint import (
+    clamp,
+    divide_by_power_of_two,
+    quantize_multiplier,
+    scale_twice,
+    wrap_int32,
+)
 from refinfer.kernels.binary import activation_of, fold_activated, multiply, three_tensors
 from refinfer.kernels.broadcast import Fold, binary, stretching
 from refinfer.kernels.common import (
@@ -24,7 +31,6 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import Evaluate, Host, dtype_of
-from refinfer.kernels.fixedpoint import clamp, divide_by_power_of_two, quantize_multiplier, scale_twice, wrap_int32
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np

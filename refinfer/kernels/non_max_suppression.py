@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import libm
+from refinfer.kernels.arithmetic import libm
+from refinfer.kernels.arithmetic.partial_sort import pop, push
 from refinfer.kernels.binary import larger, smaller
 from refinfer.kernels.common import input_at, require_rank, require_type
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.movement import known
-from refinfer.kernels.partial_sort import pop, push
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 

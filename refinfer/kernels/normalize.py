@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.arithmetic.fixedpoint import clamp, scale_twice, wrap_int32
+from refinfer.kernels.arithmetic.square_root import inverse_square_root
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -24,13 +26,11 @@ from refinfer.kernels.common import (
     require_type,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, like_input
-from refinfer.kernels.fixedpoint import clamp, scale_twice, wrap_int32
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import require_zero_point
-from refinfer.kernels.square_root import inverse_square_root
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import L2NormOptions, LocalResponseNormalizationOptions

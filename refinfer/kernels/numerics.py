@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels.common import first_scale
-from refinfer.kernels.fixedpoint import (
+from refinfer.kernels.arithmetic.fixedpoint import (
     quantize_multiplier,
     round_away,
     scale_in_blocks,
@@ -21,6 +20,7 @@ from refinfer.kernels.fixedpoint import (
     scale_twice,
     to_int32,
 )
+from refinfer.kernels.common import first_scale
 from refinfer.kernels.lazy import np
 from refinfer.kernels.quantization import activation_range, activation_range_to_even
 from refinfer.schema.enums import ActivationFunctionType

@@ -15,7 +15,19 @@ from functools import partial
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels import add, common_scale, libm, mul, quantize, reduce, resize, softmax
+from refinfer.kernels import add, mul, quantize, reduce, resize, softmax
+from refinfer.kernels.arithmetic import common_scale, libm
+from refinfer.kernels.arithmetic.common_scale import Sum
+from refinfer.kernels.arithmetic.fixedpoint import (
+    clamp,
+    doubling_high_mul,
+    quantize_multiplier,
+    round_away,
+    scale_in_blocks,
+    scale_twice,
+    to_int32,
+    wrap_int32,
+)
 from refinfer.kernels.binary import add as plus
 from refinfer.kernels.binary import three_tensors
 from refinfer.kernels.broadcast import Fold, binary, stretching
@@ -27,18 +39,7 @@ from refinfer.kernels.common import (
     options_of,
     output_at,
 )
-from refinfer.kernels.common_scale import Sum
 from refinfer.kernels.compute import Evaluate, Host, Shape, dtype_of
-from refinfer.kernels.fixedpoint import (
-    clamp,
-    doubling_high_mul,
-    quantize_multiplier,
-    round_away,
-    scale_in_blocks,
-    scale_twice,
-    to_int32,
-    wrap_int32,
-)
 from refinfer.kernels.lazy import np
 from refinfer.kernels.quantization import ratio
 from refinfer.schema.enums import TensorType

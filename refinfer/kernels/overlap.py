@@ -18,7 +18,7 @@ from itertools import product
 from refinfer.kernels.common import TYPE_SIZES
 from refinfer.kernels.kernel import Overlap
 from refinfer.kernels.layout import Build
-from refinfer.kernels.library_window import Window
+from refinfer.kernels.libraries.library_window import Window
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.arithmetic.fixedpoint import clamp
+from refinfer.kernels.arithmetic.sliding import under_windows
 from refinfer.kernels.common import (
     PADDING_VALUES,
     first_scale,
@@ -23,14 +25,12 @@ from refinfer.kernels.common import (
     writable_dims,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
-from refinfer.kernels.fixedpoint import clamp
 from refinfer.kernels.kernel import Kernel, Overlap, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.library_window import Window
+from refinfer.kernels.libraries.library_window import Window
 from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, size_of, worst
 from refinfer.kernels.quantization import activate, require_activation_range, require_zero_point
-from refinfer.kernels.sliding import under_windows
 from refinfer.kernels.window import Windows, output_size, windows
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node

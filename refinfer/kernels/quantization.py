@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import copysign, inf, isinf, nan
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.arithmetic.fixedpoint import round_half_away
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -17,7 +18,6 @@ from refinfer.kernels.common import (
     require_type,
 )
 from refinfer.kernels.compute import dtype_of
-from refinfer.kernels.fixedpoint import round_half_away
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.schema.enums import ActivationFunctionType, TensorType

@@ -10,6 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from refinfer.kernels.arithmetic.fixedpoint import (
+    quantize_multiplier,
+    round_away,
+    scale_twice,
+    to_int32,
+    wrap_int32,
+)
+from refinfer.kernels.arithmetic.lookup import number_by_number
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -21,17 +29,9 @@ from refinfer.kernels.common import (
     require_type,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, dtype_of, like_input
-from refinfer.kernels.fixedpoint import (
-    quantize_multiplier,
-    round_away,
-    scale_twice,
-    to_int32,
-    wrap_int32,
-)
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import DOUBLE, ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lookup import number_by_number
 from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import ratio
 from refinfer.schema.enums import TensorType

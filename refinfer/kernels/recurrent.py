@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from refinfer.kernels import eigen
-from refinfer.kernels.hybrid import quantize_asymmetric, quantize_symmetric
+from refinfer.kernels.arithmetic import eigen
+from refinfer.kernels.arithmetic.hybrid import quantize_asymmetric, quantize_symmetric
+from refinfer.kernels.arithmetic.matmul import integer_matmul
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import integer_matmul
 from refinfer.schema.enums import ActivationFunctionType
 from refinfer.schema.graph import Node, Tensor
 

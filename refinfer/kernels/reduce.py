@@ -11,6 +11,7 @@ from functools import partial
 from math import isfinite, prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.arithmetic.fixedpoint import clamp, quantize_multiplier, scale_int64, scale_twice, wrap_int32
 from refinfer.kernels.changes import REDUCE_BUFFERS, has, since
 from refinfer.kernels.common import (
     first_scale,
@@ -26,7 +27,6 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant, dtype_of
-from refinfer.kernels.fixedpoint import clamp, quantize_multiplier, scale_int64, scale_twice, wrap_int32
 from refinfer.kernels.kernel import Kernel, Overlap, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np

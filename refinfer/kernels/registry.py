@@ -60,13 +60,13 @@ from refinfer.kernels import (
     unary,
 )
 from refinfer.kernels.changes import CHANGES
-from refinfer.kernels.cmsis_nn import CMSIS_NN
-from refinfer.kernels.cmsis_nn_2023 import ADDED_SINCE, CMSIS_NN_2023, CUSTOM_THEN
 from refinfer.kernels.common import NDEBUG, first_scale
 from refinfer.kernels.compute import Compute
-from refinfer.kernels.esp_nn import ESP_NN
 from refinfer.kernels.kernel import Kernel, Overlap
 from refinfer.kernels.layout import Abi, Build
+from refinfer.kernels.libraries.cmsis_nn import CMSIS_NN
+from refinfer.kernels.libraries.cmsis_nn_2023 import ADDED_SINCE, CMSIS_NN_2023, CUSTOM_THEN
+from refinfer.kernels.libraries.esp_nn import ESP_NN
 from refinfer.kernels.numerics import (
     ROUNDED_BY_ANY_BLOCKS,
     ROUNDED_BY_BLOCKS,

@@ -11,6 +11,7 @@ from math import floor
 from struct import pack, unpack
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinfer.kernels.arithmetic.fixedpoint import round_away
 from refinfer.kernels.common import (
     input_at,
     integers,
@@ -23,7 +24,6 @@ from refinfer.kernels.common import (
     switch_on_output,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, constant
-from refinfer.kernels.fixedpoint import round_away
 from refinfer.kernels.kernel import Kernel, Overlap, Request, require, temps
 from refinfer.kernels.layout import BOOL, Build, struct
 from refinfer.kernels.lazy import np

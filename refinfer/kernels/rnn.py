@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels import neon
+from refinfer.kernels.arithmetic import neon
 from refinfer.kernels.common import (
     first_scale,
     input_at,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import kissfft
+from refinfer.kernels.arithmetic import kissfft
 from refinfer.kernels.common import input_at, output_at
 from refinfer.kernels.compute import Compute, Evaluate, Host
 from refinfer.kernels.kernel import require

@@ -11,7 +11,15 @@ from functools import partial
 from math import floor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels import gemmlowp, libm
+from refinfer.kernels.arithmetic import gemmlowp, libm
+from refinfer.kernels.arithmetic.fixedpoint import (
+    bit_length,
+    divide_by_power_of_two,
+    quantize_multiplier,
+    scale_twice,
+    wrap_int32,
+)
+from refinfer.kernels.arithmetic.lookup import Function, interpolated, sampled
 from refinfer.kernels.common import (
     first_scale,
     input_at,
@@ -25,11 +33,9 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, dtype_of, like_input
-from refinfer.kernels.fixedpoint import bit_length, divide_by_power_of_two, quantize_multiplier, scale_twice, wrap_int32
 from refinfer.kernels.kernel import Kernel, Persistent, Request, op_data, require, temps
 from refinfer.kernels.layout import DOUBLE, FLOAT, INT32, POINTER, SIZE_T, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lookup import Function, interpolated, sampled
 from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import require_fraction, require_greater_than_one, require_zero_point
 from refinfer.schema.enums import TensorType

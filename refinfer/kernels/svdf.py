@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from refinfer.kernels import libm, neon
+from refinfer.kernels.arithmetic import libm, neon
+from refinfer.kernels.arithmetic.fixedpoint import clamp, quantize_multiplier, scale_twice, wrap_int32
+from refinfer.kernels.arithmetic.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -28,11 +30,9 @@ from refinfer.kernels.common import (
     require_type,
 )
 from refinfer.kernels.compute import DTYPES, Compute, Evaluate, Host, Shape
-from refinfer.kernels.fixedpoint import clamp, quantize_multiplier, scale_twice, wrap_int32
 from refinfer.kernels.kernel import Kernel, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import integer_matmul, sequential_matmul
 from refinfer.kernels.recurrent import (
     ACTIVATIONS,
     ASYMMETRIC,

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+from refinfer.kernels.arithmetic.products import Finish, Start
 from refinfer.kernels.changes import BIAS_TYPES, since
 from refinfer.kernels.common import (
     in_compression_builds,
@@ -52,7 +53,6 @@ from refinfer.kernels.kernel import Decompressed, Kernel, Overlap, Request, Scra
 from refinfer.kernels.layout import ENUM, FLOAT, INT16, INT32, POINTER, UINT8, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.overlap import at_least
-from refinfer.kernels.products import Finish, Start
 from refinfer.kernels.quantization import require_convolution_quantization
 from refinfer.kernels.window import Windows, overlap, windows
 from refinfer.schema.enums import TensorType

@@ -11,7 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import libm
+from refinfer.kernels.arithmetic import libm
+from refinfer.kernels.arithmetic.fixedpoint import (
+    clamp,
+    divide_as_x86,
+    doubling_high_mul,
+    quantize_multiplier,
+    scale_twice,
+    wrap_int32,
+)
+from refinfer.kernels.arithmetic.lookup import tabulated
+from refinfer.kernels.arithmetic.square_root import inverse_square_root
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -26,21 +36,11 @@ from refinfer.kernels.common import (
     switch_on_input,
 )
 from refinfer.kernels.compute import Compute, Evaluate, Host, like_input
-from refinfer.kernels.fixedpoint import (
-    clamp,
-    divide_as_x86,
-    doubling_high_mul,
-    quantize_multiplier,
-    scale_twice,
-    wrap_int32,
-)
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lookup import tabulated
 from refinfer.kernels.overlap import of_unary
 from refinfer.kernels.quantization import require_zero_point
-from refinfer.kernels.square_root import inverse_square_root
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 

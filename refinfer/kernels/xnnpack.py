@@ -25,7 +25,6 @@ from refinfer.kernels import (
     batch_matmul,
     conv,
     fully_connected,
-    libm,
     mul,
     pool,
     quantize,
@@ -33,14 +32,15 @@ from refinfer.kernels import (
     resize,
     transpose_conv,
 )
+from refinfer.kernels.arithmetic import libm
+from refinfer.kernels.arithmetic.fixedpoint import clamp, wrap_int32
+from refinfer.kernels.arithmetic.lookup import Function, looking_up, number_by_number
 from refinfer.kernels.binary import activation_of, three_tensors
 from refinfer.kernels.broadcast import stretching
 from refinfer.kernels.common import first_scale, first_zero_point, input_at, optional_input, options_of, output_at
 from refinfer.kernels.compute import Compute, Evaluate, Host, dtype_of
-from refinfer.kernels.fixedpoint import clamp, wrap_int32
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
-from refinfer.kernels.lookup import Function, looking_up, number_by_number
 from refinfer.kernels.numerics import SinglePrecision, product_ratio_of_floats
 from refinfer.kernels.quantization import activation_range_to_even
 from refinfer.schema.enums import BuiltinOperator, TensorType

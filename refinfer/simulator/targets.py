@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from refinfer.kernels import esp_nn_sizes
 from refinfer.kernels.changes import CHANGES, OLDEST, older_than
-from refinfer.kernels.cmsis_nn import SPEED
-from refinfer.kernels.cmsis_nn_sizes import DSP, MVE
 from refinfer.kernels.common import NDEBUG, USE_TFLM_COMPRESSION
-from refinfer.kernels.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED
 from refinfer.kernels.layout import Abi, Build
+from refinfer.kernels.libraries import esp_nn_sizes
+from refinfer.kernels.libraries.cmsis_nn import SPEED
+from refinfer.kernels.libraries.cmsis_nn_sizes import DSP, MVE
+from refinfer.kernels.libraries.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED
 from refinfer.kernels.registry import LIBRARIES
 from refinfer.schema.errors import UsageError
 from refinfer.simulator.structs import TF_LITE_STATIC_MEMORY

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from refinfer.kernels.arithmetic.fixedpoint import quantize_multiplier
 from refinfer.kernels.common import first_scale, first_zero_point, input_at, options_of, output_at
-from refinfer.kernels.fixedpoint import quantize_multiplier
 from refinfer.kernels.lazy import np
 from refinfer.kernels.numerics import Numerics, product_ratio, ratio_of_float_product
 from refinfer.kernels.quantization import FLOAT_RANGES, activation_range

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refinfer.kernels.arithmetic.lut import unpack_bits
 from refinfer.kernels.compute import dtype_of
-from refinfer.kernels.lut import unpack_bits
 from refinfer.schema.enums import BuiltinOperator, Padding, TensorType
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions
 from refinfer.testing import TensorSpec, installed, one_op_model

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flatbuffers import flexbuffers
 
-from refinfer.kernels.partial_sort import largest_first
+from refinfer.kernels.arithmetic.partial_sort import largest_first
 from refinfer.schema.enums import TensorType
 from refinfer.testing import TensorSpec, one_op_model, referee
 from tests.kernels.bits import RUNTIMES, Array, Random, assert_same, cases, ours

@@ -15,10 +15,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from refinfer.kernels.changes import RESHAPE_DIMS
-from refinfer.kernels.cmsis_nn_sizes import ARMCLANG, DSP, MVE
-from refinfer.kernels.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED
 from refinfer.kernels.kernel import Overlap
 from refinfer.kernels.layout import Abi, Build
+from refinfer.kernels.libraries.cmsis_nn_sizes import ARMCLANG, DSP, MVE
+from refinfer.kernels.libraries.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED
 from refinfer.kernels.registry import LIBRARIES, overlap_of, safe_distance
 from refinfer.schema.enums import BuiltinOperator, Padding, TensorType
 from refinfer.schema.graph import Node, Tensor

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refinfer.kernels.fixedpoint import quantize_multiplier
+from refinfer.kernels.arithmetic.fixedpoint import quantize_multiplier
 from refinfer.kernels.registry import DIALECTS
 from refinfer.machine import Machine
 from refinfer.schema import read_model

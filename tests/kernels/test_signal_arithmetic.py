@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from flatbuffers import flexbuffers
 
+from refinfer.kernels.arithmetic.kissfft import radices
 from refinfer.kernels.compute import dtype_of
-from refinfer.kernels.kissfft import radices
 from refinfer.schema.enums import TensorType
 from refinfer.testing import TensorSpec, installed, one_op_model, referee
 from tests.kernels.bits import Array, Random, agree, assert_same, cases, ours

@@ -9,8 +9,8 @@ import pytest
 
 import refinfer
 from refinfer.kernels.changes import CHANGES
-from refinfer.kernels.esp_nn_sizes import RELEASES
 from refinfer.kernels.layout import Abi, Build
+from refinfer.kernels.libraries.esp_nn_sizes import RELEASES
 from refinfer.kernels.registry import LIBRARIES
 from refinfer.schema.errors import UsageError
 from refinfer.simulator import TARGETS, Target, find_target, target_from_toml

@@ -20,17 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refinfer.kernels import (
-    add,
-    concatenate,
-    conv,
-    fully_connected,
-    mul,
-    pool,
-    quantize,
-    reduce,
-    softmax,
-)
+from refinfer.kernels import add, concatenate, conv, fully_connected, mul, pool, quantize, reduce, softmax
 from refinfer.kernels.compiled.plan import Plan, Whole
 from refinfer.kernels.compiled.tables import MOVES, OF_ONE_NUMBER, VIEWS
 from refinfer.kernels.compute import Compute, Evaluate, Shape, constant, dtype_of

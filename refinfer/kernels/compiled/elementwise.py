@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from refinfer.kernels.arithmetic.fixedpoint import round_away, to_int32, wrap_int32
 from refinfer.kernels.compiled.jit import (
     INTERPRETED,
     LANES,
@@ -23,7 +24,6 @@ from refinfer.kernels.compiled.jit import (
 )
 from refinfer.kernels.compiled.requantize import VECTOR, limited, plain_scaled, scale_fixed, scaled_and_clamped
 from refinfer.kernels.compiled.vectors import I8, I16, I32, all_lanes, counted, generated, load, splat, store, word
-from refinfer.kernels.fixedpoint import round_away, to_int32, wrap_int32
 
 PARAMETERS = 5 * 4 * LANES  # bytes of those of one scaling
 

@@ -14,8 +14,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from refinfer.kernels import eigen, libm
 from refinfer.kernels.activation import SIGMOID_IS_ONE_ABOVE
+from refinfer.kernels.arithmetic import eigen, libm
 from refinfer.kernels.compiled.draft import require_compiled
 from refinfer.kernels.compiled.jit import INTERPRETED, Number, float32s, njit
 

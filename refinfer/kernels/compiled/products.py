@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refinfer.kernels import convolution, fully_connected
+from refinfer.kernels.arithmetic.doubles import Range
+from refinfer.kernels.arithmetic.fixedpoint import scale_int64, scale_twice
+from refinfer.kernels.arithmetic.products import Params
 from refinfer.kernels.common import input_at, optional_input, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
 from refinfer.kernels.compiled.float_products import (
@@ -29,10 +32,7 @@ from refinfer.kernels.conv import (
     depthwise_operands,
     window_grid,
 )
-from refinfer.kernels.doubles import Range
-from refinfer.kernels.fixedpoint import scale_int64, scale_twice
 from refinfer.kernels.numerics import FixedPoint, FloatingPoint
-from refinfer.kernels.products import Params
 from refinfer.kernels.window import Windows, span
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions, FullyConnectedOptions

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
+from refinfer.kernels.arithmetic.fixedpoint import round_away, scale_twice, wrap_int32
 from refinfer.kernels.compiled.jit import INTERPRETED, LANES, as_array, njit
 from refinfer.kernels.compiled.records import FIXED, FLOATING
 from refinfer.kernels.compiled.vectors import I8, I16, I32, I64, all_lanes, generated, load, pick, splat, store, word
-from refinfer.kernels.fixedpoint import round_away, scale_twice, wrap_int32
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refinfer.kernels import gemmlowp, lstm, lstm_float, lstm_full, lstm_integer, lstm_plain, svdf
+from refinfer.kernels import lstm, lstm_float, lstm_full, lstm_integer, lstm_plain, svdf
+from refinfer.kernels.arithmetic import gemmlowp
+from refinfer.kernels.arithmetic.doubles import Range
 from refinfer.kernels.common import input_at, optional_input, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
 from refinfer.kernels.compiled.float_products import pack as pack_floats
@@ -21,7 +23,6 @@ from refinfer.kernels.compiled.products import ONE_BY_ONE, fixed_scaling, multip
 from refinfer.kernels.compiled.records import KINDS, Lstm, LstmFloats, Svdf, Widen
 from refinfer.kernels.compiled.simple import scaling
 from refinfer.kernels.compute import constant
-from refinfer.kernels.doubles import Range
 from refinfer.kernels.recurrent import Cell, cell_of
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor

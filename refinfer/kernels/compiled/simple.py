@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refinfer.kernels import add, common_scale, mul, quantize, reduce, resize, softmax
+from refinfer.kernels import add, mul, quantize, reduce, resize, softmax
+from refinfer.kernels.arithmetic import common_scale
 from refinfer.kernels.binary import three_tensors
 from refinfer.kernels.common import input_at, integers, is_affine, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled

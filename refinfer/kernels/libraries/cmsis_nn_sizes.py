@@ -8,7 +8,7 @@ Source/*/arm_*_get_buffer_sizes_*.c and Include/arm_nnsupportfunctions.h.
 from __future__ import annotations
 
 from refinfer.kernels.layout import Build, round_up
-from refinfer.kernels.library_window import Window
+from refinfer.kernels.libraries.library_window import Window
 
 DSP, MVE = "ARM_MATH_DSP", "ARM_MATH_MVEI"
 """The macros of cores with the DSP extension, and with the vector extension, which then comes beside it."""

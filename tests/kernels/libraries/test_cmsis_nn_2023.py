@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from refinfer.kernels.changes import CHANGES, older_than
-from refinfer.kernels.cmsis_nn import SPEED
-from refinfer.kernels.cmsis_nn_sizes import DSP
 from refinfer.kernels.kernel import Persistent, Refusal, Request, Scratch
 from refinfer.kernels.layout import Abi, Build
+from refinfer.kernels.libraries.cmsis_nn import SPEED
+from refinfer.kernels.libraries.cmsis_nn_sizes import DSP
 from refinfer.kernels.registry import kernel_of
 from refinfer.schema.enums import BuiltinOperator, Padding
 from refinfer.schema.graph import Node

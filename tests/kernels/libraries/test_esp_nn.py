@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from refinfer.kernels import esp_nn_sizes
-from refinfer.kernels.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED, RELEASES
 from refinfer.kernels.kernel import Scratch
 from refinfer.kernels.layout import Abi, Build
-from refinfer.kernels.library_window import Window
+from refinfer.kernels.libraries import esp_nn_sizes
+from refinfer.kernels.libraries.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED, RELEASES
+from refinfer.kernels.libraries.library_window import Window
 from refinfer.kernels.registry import kernel_of
 from refinfer.schema.enums import BuiltinOperator, Padding
 from refinfer.schema.graph import Node
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions, SoftmaxOptions
 from tests.kernels.nodes import FLOAT32, INT8, INT32, node, tensor
 
-RECORDED = json.loads(Path(__file__).parents[1].joinpath("data", "esp_nn_sizes.json").read_text(encoding="utf-8"))
+RECORDED = json.loads(Path(__file__).parents[2].joinpath("data", "esp_nn_sizes.json").read_text(encoding="utf-8"))
 CHIPS = {"esp32": frozenset[str](), "esp32s3": frozenset({ESP32S3}), "esp32p4": frozenset({ESP32P4})}
 
 

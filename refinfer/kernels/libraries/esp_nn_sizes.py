@@ -8,7 +8,7 @@ convolution/esp_nn_conv_*.c, convolution/esp_nn_depthwise_conv_*.c, softmax/esp_
 from __future__ import annotations
 
 from refinfer.kernels.layout import Build, round_up
-from refinfer.kernels.library_window import Window
+from refinfer.kernels.libraries.library_window import Window
 
 OPTIMIZED = "CONFIG_NN_OPTIMIZED"
 """The macro without which esp-nn is plain C for every chip; ESP-IDF's default is with it."""

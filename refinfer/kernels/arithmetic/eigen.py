@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from refinfer.kernels import libm
+from refinfer.kernels.arithmetic import libm
+from refinfer.kernels.arithmetic.matmul import sequential_matmul
 from refinfer.kernels.lazy import np
-from refinfer.kernels.matmul import sequential_matmul
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array

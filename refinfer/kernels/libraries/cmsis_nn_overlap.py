@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refinfer.kernels import conv, fully_connected, pad, pool, transpose_conv
-from refinfer.kernels.cmsis_nn_sizes import (
+from refinfer.kernels.common import input_at, options_of, output_at
+from refinfer.kernels.kernel import Overlap
+from refinfer.kernels.layout import Build
+from refinfer.kernels.libraries.cmsis_nn_sizes import (
     ARMCLANG,
     DSP,
     MVE,
@@ -22,10 +25,7 @@ from refinfer.kernels.cmsis_nn_sizes import (
     is_turned_around,
     most_channels_of_one,
 )
-from refinfer.kernels.common import input_at, options_of, output_at
-from refinfer.kernels.kernel import Overlap
-from refinfer.kernels.layout import Build
-from refinfer.kernels.library_window import Window, over
+from refinfer.kernels.libraries.library_window import Window, over
 from refinfer.kernels.overlap import (
     Step,
     at_least,

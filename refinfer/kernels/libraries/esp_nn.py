@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from refinfer.kernels import add, conv, esp_nn_sizes, fully_connected, mul, pool, softmax
+from refinfer.kernels import add, conv, fully_connected, mul, pool, softmax
 from refinfer.kernels.common import input_at, options_of, output_at
-from refinfer.kernels.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED
 from refinfer.kernels.kernel import Kernel, Overlap, Request, Rule, Scratch, Step, op_data
 from refinfer.kernels.layout import INT32, Build, struct
-from refinfer.kernels.library_window import window
+from refinfer.kernels.libraries import esp_nn_sizes
+from refinfer.kernels.libraries.esp_nn_sizes import ESP32P4, ESP32S3, OPTIMIZED
+from refinfer.kernels.libraries.library_window import window
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions

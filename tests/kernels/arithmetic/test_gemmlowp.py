@@ -7,7 +7,7 @@ from math import exp, tanh
 import numpy as np
 import pytest
 
-from refinfer.kernels import gemmlowp
+from refinfer.kernels.arithmetic import gemmlowp
 
 INT16 = np.arange(-(2**15), 2**15)
 TAYLOR = (1 / 8) ** 5 / 120  # the first term of the series around 1/8 that is left out

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from refinfer.kernels import libm
+from refinfer.kernels.arithmetic import libm
 
 
 @pytest.mark.parametrize("name", sorted(libm.IN_DOUBLE))

@@ -12,8 +12,6 @@ from refinfer.kernels import (
     add,
     batch_matmul,
     binary,
-    cmsis_nn_overlap,
-    cmsis_nn_sizes,
     conv,
     fully_connected,
     lstm,
@@ -47,7 +45,8 @@ from refinfer.kernels.kernel import (
     temps,
 )
 from refinfer.kernels.layout import ENUM, INT32, POINTER, Build, Struct, When, struct
-from refinfer.kernels.library_window import over, window
+from refinfer.kernels.libraries import cmsis_nn_overlap, cmsis_nn_sizes
+from refinfer.kernels.libraries.library_window import over, window
 from refinfer.kernels.quantization import require_zero_point
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node, Tensor

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from refinfer.kernels.fixedpoint import bit_length, divide_by_power_of_two, round_away, wrap_int32
+from refinfer.kernels.arithmetic.fixedpoint import bit_length, divide_by_power_of_two, round_away, wrap_int32
 from refinfer.kernels.lazy import np
 
 if TYPE_CHECKING:

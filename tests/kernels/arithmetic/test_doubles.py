@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from refinfer.kernels.doubles import Range, requantizer
-from refinfer.kernels.fixedpoint import clamp, scale_int64, wrap_int32
+from refinfer.kernels.arithmetic.doubles import Range, requantizer
+from refinfer.kernels.arithmetic.fixedpoint import clamp, scale_int64, wrap_int32
 from refinfer.kernels.numerics import (
     FixedPoint,
     Requantize,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refinfer.kernels.arithmetic.fixedpoint import clamp, quantize_multiplier, scale_twice, wrap_int32
 from refinfer.kernels.broadcast import Elementwise
 from refinfer.kernels.common import first_scale, first_zero_point
-from refinfer.kernels.fixedpoint import clamp, quantize_multiplier, scale_twice, wrap_int32
 from refinfer.kernels.layout import FLOAT, INT16, INT32, INT64, UINT8, Repeated, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.quantization import ratio

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels.doubles import Range, requantizer
-from refinfer.kernels.fixedpoint import clamp, wrap_int32
+from refinfer.kernels.arithmetic.doubles import Range, requantizer
+from refinfer.kernels.arithmetic.fixedpoint import clamp, wrap_int32
 from refinfer.kernels.lazy import np
 from refinfer.schema.graph import Tensor
 

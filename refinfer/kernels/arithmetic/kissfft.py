@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels.fixedpoint import wrap_int32
+from refinfer.kernels.arithmetic.fixedpoint import wrap_int32
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.schema.enums import TensorType

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels.fixedpoint import (
+from refinfer.kernels.arithmetic.fixedpoint import (
     reduced_multiplier,
     round_away,
     scale_int64,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refinfer.kernels.fixedpoint import round_away
+from refinfer.kernels.arithmetic.fixedpoint import round_away
 from refinfer.kernels.lazy import np
 
 if TYPE_CHECKING:

@@ -10,16 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refinfer.kernels import add, conv, fully_connected, pool, softmax
-from refinfer.kernels.cmsis_nn import (
-    OP_DATA_CONV,
-    OP_DATA_DEPTHWISE,
-    OP_DATA_POOLING,
-    OP_DATA_SOFTMAX,
-    init,
-    instead_of,
-    scratch,
-)
-from refinfer.kernels.cmsis_nn_sizes import DSP
 from refinfer.kernels.common import (
     input_at,
     optional_input,
@@ -30,7 +20,17 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, temps
 from refinfer.kernels.layout import INT32, POINTER, Build, struct
-from refinfer.kernels.library_window import Window, window
+from refinfer.kernels.libraries.cmsis_nn import (
+    OP_DATA_CONV,
+    OP_DATA_DEPTHWISE,
+    OP_DATA_POOLING,
+    OP_DATA_SOFTMAX,
+    init,
+    instead_of,
+    scratch,
+)
+from refinfer.kernels.libraries.cmsis_nn_sizes import DSP
+from refinfer.kernels.libraries.library_window import Window, window
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions

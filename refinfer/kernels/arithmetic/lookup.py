@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from refinfer.kernels.arithmetic.fixedpoint import round_away
 from refinfer.kernels.common import first_scale, first_zero_point
 from refinfer.kernels.compute import Evaluate, dtype_of
-from refinfer.kernels.fixedpoint import round_away
 from refinfer.kernels.lazy import np
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Tensor

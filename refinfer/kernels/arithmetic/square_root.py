@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refinfer.kernels.fixedpoint import bit_length, divide_by_power_of_two
-from refinfer.kernels.gemmlowp import multiply, saturate
+from refinfer.kernels.arithmetic.fixedpoint import bit_length, divide_by_power_of_two
+from refinfer.kernels.arithmetic.gemmlowp import multiply, saturate
 from refinfer.kernels.lazy import np
 
 if TYPE_CHECKING:

@@ -20,16 +20,18 @@ from refinfer.explanation import (
 )
 from refinfer.explanation.site import Site
 from refinfer.explanation.steps import Lesson, Result
-from refinfer.kernels import activation as kernels_of_activation
 from refinfer.kernels import (
     add,
     batch_matmul,
     concatenate,
     conv,
     fully_connected,
+    hard_swish,
     mul,
     pad,
+    relu,
     shape,
+    sigmoid,
     slice,
     transpose_conv,
 )
@@ -114,18 +116,18 @@ TOPICS: dict[Compute, Topic] = {
     kernels_of_reduce.COMPUTE_SUM: numbers(reduce.total_of, BITS_8),
     kernels_of_reduce.COMPUTE_SUM_OF_BYTES: numbers(reduce.total_of_bytes, BITS_8),
     kernels_of_softmax.COMPUTE_SOFTMAX: Topic(softmax.softmax, BITS_8, INTEGERS),
-    kernels_of_activation.COMPUTE_RELU: numbers(tables.relu, INTEGERS),
-    kernels_of_activation.COMPUTE_RELU6: numbers(tables.relu6, INTEGERS),
-    kernels_of_activation.COMPUTE_RELU6_WITHOUT_RESCALING: numbers(tables.relu6_without_rescaling, INTEGERS),
-    kernels_of_activation.COMPUTE_RELU_N1_TO_1: numbers(tables.relu_n1_to_1, BITS_8),
-    kernels_of_activation.COMPUTE_RELU_0_TO_1: numbers(tables.relu_0_to_1, BITS_8),
-    kernels_of_activation.COMPUTE_LEAKY_RELU: numbers(tables.leaky_relu, INTEGERS),
-    kernels_of_activation.COMPUTE_PRELU: numbers(tables.prelu, BITS_8),
-    kernels_of_activation.COMPUTE_HARD_SWISH: numbers(tables.hard_swish, BITS_8),
-    kernels_of_activation.COMPUTE_LOGISTIC_BY_TABLE: numbers(tables.logistic_by_table, BITS_8),
-    kernels_of_activation.COMPUTE_LOGISTIC_FIXED: numbers(tables.logistic_fixed, INT8),
-    kernels_of_activation.COMPUTE_TANH_BY_TABLE: numbers(tables.tanh_by_table, BITS_8),
-    kernels_of_activation.COMPUTE_TANH_FIXED: numbers(tables.tanh_fixed, INT8),
+    relu.COMPUTE_RELU: numbers(tables.relu, INTEGERS),
+    relu.COMPUTE_RELU6: numbers(tables.relu6, INTEGERS),
+    relu.COMPUTE_RELU6_WITHOUT_RESCALING: numbers(tables.relu6_without_rescaling, INTEGERS),
+    relu.COMPUTE_RELU_N1_TO_1: numbers(tables.relu_n1_to_1, BITS_8),
+    relu.COMPUTE_RELU_0_TO_1: numbers(tables.relu_0_to_1, BITS_8),
+    relu.COMPUTE_LEAKY_RELU: numbers(tables.leaky_relu, INTEGERS),
+    relu.COMPUTE_PRELU: numbers(tables.prelu, BITS_8),
+    hard_swish.COMPUTE_HARD_SWISH: numbers(tables.hard_swish, BITS_8),
+    sigmoid.COMPUTE_LOGISTIC_BY_TABLE: numbers(tables.logistic_by_table, BITS_8),
+    sigmoid.COMPUTE_LOGISTIC_FIXED: numbers(tables.logistic_fixed, INT8),
+    sigmoid.COMPUTE_TANH_BY_TABLE: numbers(tables.tanh_by_table, BITS_8),
+    sigmoid.COMPUTE_TANH_FIXED: numbers(tables.tanh_fixed, INT8),
     kernels_of_quantize.COMPUTE_QUANTIZE: Topic(
         quantize.quantized, INTEGERS | FLOAT32, INTEGERS | {TensorType.INT4, TensorType.INT32}
     ),

@@ -27,12 +27,14 @@ from refinfer.explanation.rounding import (
 )
 from refinfer.explanation.site import LIMITS, Site, place, stretched
 from refinfer.explanation.steps import Lesson, Result, Step
-from refinfer.kernels import activation
 from refinfer.kernels.common import first_scale, first_zero_point, options_of
+from refinfer.kernels.hard_swish import HardSwish, params_of_hard_swish
+from refinfer.kernels.relu import quantized_limit
+from refinfer.kernels.sigmoid import FIXED_INTEGER_BITS, fixed
 from refinfer.schema.enums import ActivationFunctionType
 from refinfer.schema.options import LeakyReluOptions
 
-FRACTION_BITS = 31 - activation.FIXED_INTEGER_BITS
+FRACTION_BITS = 31 - FIXED_INTEGER_BITS
 
 
 def less_zero_point(site: Site) -> Lesson[int]:
@@ -153,7 +155,7 @@ def tanh_fixed(site: Site) -> Lesson[Result]:
 
 def exponential(x: int, factor: int) -> Lesson[int]:
     """exp(-factor * |x|): twice as large is one more bit before the point."""
-    bits = activation.FIXED_INTEGER_BITS + factor - 1
+    bits = FIXED_INTEGER_BITS + factor - 1
     e = exp_on_negative_values(-abs(x), bits)
     label = "exp(-|x|)" if factor == 1 else "exp(-2 |x|)"
     yield Step(label, f"exp_on_negative_values({-abs(x)}, {bits})", e, f"in Q0, gemmlowp's: {e / 2**31:.9f}")
@@ -167,7 +169,7 @@ def stands_for(y: int, real: float) -> str:
 
 def in_fixed_point(site: Site, function: Callable[[int], Lesson[int]], right: int, offset: int) -> Lesson[int]:
     """A function of the input as a number with four bits before the point, in so many bits less."""
-    p = activation.fixed(site.node)
+    p = fixed(site.node)
     centred = yield from less_zero_point(site)
     if abs(centred) >= p.radius:
         y = 127 if centred >= p.radius else -128  # a scale above 8 has a radius of 0
@@ -189,7 +191,7 @@ def in_fixed_point(site: Site, function: Callable[[int], Lesson[int]], right: in
 
 def hard_swish(site: Site) -> Lesson[Result]:
     """y = x * gate, where gate = (x / 3 + 1) / 2 between 0 and 1; all in 16 bits"""
-    p = activation.params_of_hard_swish(site.node, site.host)
+    p = params_of_hard_swish(site.node, site.host)
     centred = yield from less_zero_point(site)
     fine = centred << 7
     yield Step("7 bits below the point", f"{centred} << 7", fine)
@@ -220,7 +222,7 @@ def hard_swish(site: Site) -> Lesson[Result]:
     return Result(value, f"{formula} * min(6, max(0, {formula} + 3)) / 6", x * min(6, max(0, x + 3)) / 6)
 
 
-def gate_of(fine: int, p: activation.HardSwish) -> Lesson[int]:
+def gate_of(fine: int, p: HardSwish) -> Lesson[int]:
     """(x / 3 + 1) / 2 in 16 bits, 2**15 being 1."""
     left = max(p.gate_exponent - 1, 0)
     gate = saturate(fine << left, 16)
@@ -253,8 +255,8 @@ def clipped(low: float, high: float) -> Callable[[Site], Lesson[Result]]:
     def lesson(site: Site) -> Lesson[Result]:
         y = site.output
         least, most = LIMITS[y.type]
-        least = max(least, activation.quantized_limit(y, low))
-        most = most if isinf(high) else min(most, activation.quantized_limit(y, high))
+        least = max(least, quantized_limit(y, low))
+        most = most if isinf(high) else min(most, quantized_limit(y, high))
         scaled = yield from on_output_scale(site, (yield from less_zero_point(site)), 1.0)
         span = f"from {low:g} on" if isinf(high) else f"{low:g} to {high:g}"
         why = f"{span}, on the scale of the output; and what {y.type.name.lower()} can hold"
@@ -269,7 +271,7 @@ def relu6_without_rescaling(site: Site) -> Lesson[Result]:
     """y = x between 0 and 6, in steps of the input"""
     x = site.tensor(0)
     least, most = LIMITS[x.type]
-    low, high = site.zero_point(0), min(max(least, activation.quantized_limit(x, 6)), most)
+    low, high = site.zero_point(0), min(max(least, quantized_limit(x, 6)), most)
     q = site.number(0, site.element)
     y = high if q > high else max(q, low)
     note = f"0 to 6 on the scale of the input; that of the output is not looked at. {place('x', site.element)} is {q}"

@@ -20,7 +20,7 @@ from refinfer.kernels.arithmetic.fixedpoint import (
     wrap_int32,
 )
 from refinfer.kernels.binary import activation_of, add, fold_activated, three_tensors, without_stretching
-from refinfer.kernels.broadcast import Elementwise, Fold, binary, plain, stretching
+from refinfer.kernels.broadcast import Elementwise, binary, plain, stretching
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -33,7 +33,7 @@ from refinfer.kernels.common import (
     require_same_type,
     switch_on_output,
 )
-from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
+from refinfer.kernels.compute import Compute, Evaluate, Fold, Host, Shape
 from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np

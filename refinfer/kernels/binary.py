@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from refinfer.kernels.arithmetic import libm
 from refinfer.kernels.arithmetic.fixedpoint import round_half_away, to_int32
-from refinfer.kernels.broadcast import Elementwise, Fold, binary, plain, stretching
+from refinfer.kernels.broadcast import Elementwise, binary, plain, stretching
 from refinfer.kernels.common import input_at, output_at, require_same_type, switch_on_output
-from refinfer.kernels.compute import Compute, Evaluate, Host
+from refinfer.kernels.compute import Compute, Evaluate, Fold, Host
 from refinfer.kernels.kernel import Kernel, require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.overlap import of_binary

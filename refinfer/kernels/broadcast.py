@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import input_at, require_arity, require_same_type, require_type
-from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
+from refinfer.kernels.compute import Compute, Evaluate, Fold, Host, Shape
 from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.schema.enums import TensorType
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MAX_RANK = 8  # of tensors that are stretched; LiteRT aborts beyond it [broadcast_loop.h: BroadcastBinaryOpSimple]
 
-Fold = Callable[[Node, Host], Evaluate]
 Elementwise = Callable[..., "Array"]
 """Arrays that can be broadcast against each other → the array of results."""
 

@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.arithmetic import common_scale
-from refinfer.kernels.broadcast import Elementwise, Fold, binary, broadcast_shape, plain, stretching
+from refinfer.kernels.broadcast import Elementwise, binary, broadcast_shape, plain, stretching
 from refinfer.kernels.common import (
     first_scale,
     input_at,
@@ -23,7 +23,7 @@ from refinfer.kernels.common import (
     require_type,
     switch_on_input,
 )
-from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, like_input
+from refinfer.kernels.compute import Compute, Evaluate, Fold, Host, Shape, like_input
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, INT32, Build, struct
 from refinfer.kernels.lazy import np

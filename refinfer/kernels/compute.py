@@ -41,6 +41,7 @@ Evaluate = Callable[..., "tuple[Array, ...]"]
 Inputs are never written to, but for variable tensors, whose arrays are the interpreter's memory of them: a kernel
 updates those in place.
 """
+Fold = Callable[[Node, "Host"], Evaluate]
 
 
 class Resources:

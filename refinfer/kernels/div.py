@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from refinfer.kernels.arithmetic import gemmlowp
 from refinfer.kernels.arithmetic.fixedpoint import bit_length, clamp, divide_as_x86, doubling_high_mul, wrap_int32
 from refinfer.kernels.binary import fold_activated, three_tensors
-from refinfer.kernels.broadcast import Fold, binary, plain, stretching
+from refinfer.kernels.broadcast import binary, plain, stretching
 from refinfer.kernels.common import (
     first_scale,
     options_of,
@@ -22,7 +22,7 @@ from refinfer.kernels.common import (
     switch_on_input,
     switch_on_output,
 )
-from refinfer.kernels.compute import Evaluate, Host
+from refinfer.kernels.compute import Evaluate, Fold, Host
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np

@@ -18,7 +18,7 @@ from refinfer.kernels.arithmetic.fixedpoint import (
     wrap_int32,
 )
 from refinfer.kernels.binary import activation_of, fold_activated, multiply, three_tensors
-from refinfer.kernels.broadcast import Fold, binary, stretching
+from refinfer.kernels.broadcast import binary, stretching
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -30,7 +30,7 @@ from refinfer.kernels.common import (
     require_same_type,
     switch_on_input,
 )
-from refinfer.kernels.compute import Evaluate, Host, dtype_of
+from refinfer.kernels.compute import Evaluate, Fold, Host, dtype_of
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np

@@ -30,7 +30,7 @@ from refinfer.kernels.arithmetic.fixedpoint import (
 )
 from refinfer.kernels.binary import add as plus
 from refinfer.kernels.binary import three_tensors
-from refinfer.kernels.broadcast import Fold, binary, stretching
+from refinfer.kernels.broadcast import binary, stretching
 from refinfer.kernels.common import (
     first_scale,
     first_zero_point,
@@ -39,7 +39,7 @@ from refinfer.kernels.common import (
     options_of,
     output_at,
 )
-from refinfer.kernels.compute import Evaluate, Host, Shape, dtype_of
+from refinfer.kernels.compute import Evaluate, Fold, Host, Shape, dtype_of
 from refinfer.kernels.lazy import np
 from refinfer.kernels.quantization import ratio
 from refinfer.schema.enums import TensorType

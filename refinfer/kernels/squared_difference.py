@@ -13,9 +13,9 @@ from refinfer.kernels.arithmetic import common_scale
 from refinfer.kernels.arithmetic.common_scale import ARITHMETIC_PARAMS, Sum, evaluate_sum
 from refinfer.kernels.arithmetic.fixedpoint import quantize_multiplier
 from refinfer.kernels.binary import three_tensors
-from refinfer.kernels.broadcast import Fold, binary, plain, stretching
+from refinfer.kernels.broadcast import binary, plain, stretching
 from refinfer.kernels.common import first_scale, first_zero_point, require_arity, require_same_type, switch_on_output
-from refinfer.kernels.compute import Evaluate, Host
+from refinfer.kernels.compute import Evaluate, Fold, Host
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, Build, struct
 from refinfer.kernels.overlap import of_binary

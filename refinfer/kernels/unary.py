@@ -35,7 +35,7 @@ from refinfer.kernels.common import (
     require_type,
     switch_on_input,
 )
-from refinfer.kernels.compute import Compute, Evaluate, Host, like_input
+from refinfer.kernels.compute import Compute, Evaluate, Fold, Host, like_input
 from refinfer.kernels.kernel import Kernel, Request, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, INT32, Build, struct
 from refinfer.kernels.lazy import np
@@ -47,7 +47,8 @@ from refinfer.schema.graph import Node
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
-Fold = Callable[[Node, Host], Evaluate]
+
+BITS_8 = (TensorType.UINT8, TensorType.INT8)
 
 OP_DATA_ABS_RSQRT = struct(
     "OpDataAbsRsqrt",

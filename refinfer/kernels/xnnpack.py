@@ -20,16 +20,18 @@ from math import frexp, isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from refinfer.kernels import (
-    activation,
     add,
     batch_matmul,
     conv,
+    elu,
     fully_connected,
     mul,
     pool,
     quantize,
     reduce,
+    relu,
     resize,
+    sigmoid,
     transpose_conv,
 )
 from refinfer.kernels.arithmetic import libm
@@ -338,14 +340,14 @@ def fold_tabulated(function: Function) -> Callable[[Node, Host], Evaluate]:
     return fold
 
 
-def sigmoid(x: Array) -> Array:
+def sigmoid_in_double(x: Array) -> Array:
     """exp(x) / (1 + exp(x)), in double."""
     with np.errstate(all="ignore"):
         e = np.exp(x.astype(np.float64))
         return np.where(x > SIGMOID_LIMIT, 1, np.where(x < -SIGMOID_LIMIT, 0, e / (1 + e))).astype(np.float32)
 
 
-def elu(x: Array) -> Array:
+def elu_by_expm1(x: Array) -> Array:
     """x where it is not negative, exp(x) - 1 elsewhere."""
     return np.where(x < 0, libm.expm1f(x), x)
 
@@ -473,7 +475,7 @@ DELEGATED: dict[BuiltinOperator, Delegated] = {
     BuiltinOperator.DEQUANTIZE: Delegated(takes_dequantize, replace(quantize.COMPUTE_DEQUANTIZE, fold=fold_dequantize)),
     BuiltinOperator.FULLY_CONNECTED: Delegated(takes_fully_connected, fully_connected.COMPUTE_FULLY_CONNECTED),
     BuiltinOperator.LOGISTIC: Delegated(
-        takes_unary, replace(activation.COMPUTE_LOGISTIC_BY_TABLE, fold=fold_tabulated(sigmoid))
+        takes_unary, replace(sigmoid.COMPUTE_LOGISTIC_BY_TABLE, fold=fold_tabulated(sigmoid_in_double))
     ),
     BuiltinOperator.MAX_POOL_2D: Delegated(takes_max_pool, pool.COMPUTE_MAX_POOL_2D),
     BuiltinOperator.MUL: Delegated(takes_product, replace(mul.COMPUTE_MUL, fold=fold_mul)),
@@ -481,16 +483,14 @@ DELEGATED: dict[BuiltinOperator, Delegated] = {
         takes_resize_bilinear, resize.bilinear(dict.fromkeys(BYTES, (place, blend)))
     ),
     BuiltinOperator.TANH: Delegated(
-        takes_unary, replace(activation.COMPUTE_TANH_BY_TABLE, fold=fold_tabulated(libm.tanhf))
+        takes_unary, replace(sigmoid.COMPUTE_TANH_BY_TABLE, fold=fold_tabulated(libm.tanhf))
     ),
     BuiltinOperator.MEAN: Delegated(takes_reduction, reduce.reduction(dict.fromkeys(BYTES, fold_mean), 3)),
     BuiltinOperator.SUB: Delegated(takes_sum, replace(add.COMPUTE_SUB, fold=fold_sum(-1))),
     BuiltinOperator.TRANSPOSE_CONV: Delegated(takes_transpose_conv, transpose_conv.COMPUTE_TRANSPOSE_CONV),
     BuiltinOperator.SUM: Delegated(takes_reduction, reduce.reduction(dict.fromkeys(BYTES, fold_float_sum), 2)),
-    BuiltinOperator.LEAKY_RELU: Delegated(
-        takes_leaky_relu, replace(activation.COMPUTE_LEAKY_RELU, fold=fold_leaky_relu)
-    ),
-    BuiltinOperator.ELU: Delegated(takes_elu, replace(activation.COMPUTE_ELU, fold=fold_tabulated(elu))),
+    BuiltinOperator.LEAKY_RELU: Delegated(takes_leaky_relu, replace(relu.COMPUTE_LEAKY_RELU, fold=fold_leaky_relu)),
+    BuiltinOperator.ELU: Delegated(takes_elu, replace(elu.COMPUTE_ELU, fold=fold_tabulated(elu_by_expm1))),
     BuiltinOperator.QUANTIZE: Delegated(takes_quantize, replace(quantize.COMPUTE_QUANTIZE, fold=fold_quantize)),
     BuiltinOperator.BATCH_MATMUL: Delegated(takes_batch_matmul, batch_matmul.COMPUTE_BATCH_MATMUL),
 }

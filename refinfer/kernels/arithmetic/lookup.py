@@ -54,6 +54,12 @@ def number_by_number(evaluate: Evaluate, x: Tensor) -> Evaluate:
     return looking_up(*evaluate(np.arange(limits.min, limits.max + 1).astype(limits.dtype)))
 
 
+def of_each_integer(function: Callable[[Array], Array], x: Tensor) -> Evaluate:
+    """A function of integers of 8 bits as int64, evaluated once for each, here."""
+    limits = np.iinfo(dtype_of(x.type))
+    return looking_up(function(np.arange(limits.min, limits.max + 1, dtype=np.int64)).astype(limits.dtype))
+
+
 def table_of_8_bits(function: Function, x: Tensor, y: Tensor) -> Array:
     """round(f(scale * (x - zero_point)) * (1 / output scale)) + output zero point, from the least x to the largest.
 

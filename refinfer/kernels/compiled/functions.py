@@ -14,10 +14,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from refinfer.kernels.activation import SIGMOID_IS_ONE_ABOVE
 from refinfer.kernels.arithmetic import eigen, libm
 from refinfer.kernels.compiled.draft import require_compiled
 from refinfer.kernels.compiled.jit import INTERPRETED, Number, float32s, njit
+from refinfer.kernels.sigmoid import SIGMOID_IS_ONE_ABOVE
 
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
 MINUS_NINE, IS_ONE_ABOVE = np.float32(-9), np.float32(SIGMOID_IS_ONE_ABOVE)

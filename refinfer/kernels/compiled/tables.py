@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from refinfer.kernels import (
-    activation,
     add,
     batch_matmul,
     binary,
@@ -14,17 +13,21 @@ from refinfer.kernels import (
     control_flow,
     conv,
     div,
+    elu,
     fully_connected,
     gather,
     generate,
+    hard_swish,
     lstm,
     mul,
     pad,
     pool,
     quantize,
     reduce,
+    relu,
     resize,
     shape,
+    sigmoid,
     slice,
     softmax,
     space,
@@ -95,23 +98,23 @@ from refinfer.kernels.compiled.transposed import (
 )
 from refinfer.kernels.compute import Compute
 
-OF_ONE_BYTE = (activation.COMPUTE_GELU,)
+OF_ONE_BYTE = (elu.COMPUTE_GELU,)
 LIMITS = (
-    activation.COMPUTE_RELU,
-    activation.COMPUTE_RELU_N1_TO_1,
-    activation.COMPUTE_RELU_0_TO_1,
-    activation.COMPUTE_RELU6,
-    activation.COMPUTE_RELU6_WITHOUT_RESCALING,
+    relu.COMPUTE_RELU,
+    relu.COMPUTE_RELU_N1_TO_1,
+    relu.COMPUTE_RELU_0_TO_1,
+    relu.COMPUTE_RELU6,
+    relu.COMPUTE_RELU6_WITHOUT_RESCALING,
 )
 FUNCTIONS: dict[Compute, Planner] = {
-    activation.COMPUTE_LEAKY_RELU: PLAN_LEAKY,
-    activation.COMPUTE_LOGISTIC_BY_TABLE: plan_function(SIGMOID, "expf"),
-    activation.COMPUTE_LOGISTIC_FIXED: plan_function(SIGMOID, "expf"),
-    activation.COMPUTE_TANH_BY_TABLE: plan_function(OF_C, "tanhf"),
-    activation.COMPUTE_TANH_FIXED: plan_function(OF_C, "tanhf"),
-    activation.COMPUTE_HARD_SWISH: plan_function(HARD_SWISH),
-    activation.COMPUTE_ELU: plan_function(ELU, "expm1f"),
-    activation.COMPUTE_ELU_BY_EXP: plan_function(ELU, "expm1f"),
+    relu.COMPUTE_LEAKY_RELU: PLAN_LEAKY,
+    sigmoid.COMPUTE_LOGISTIC_BY_TABLE: plan_function(SIGMOID, "expf"),
+    sigmoid.COMPUTE_LOGISTIC_FIXED: plan_function(SIGMOID, "expf"),
+    sigmoid.COMPUTE_TANH_BY_TABLE: plan_function(OF_C, "tanhf"),
+    sigmoid.COMPUTE_TANH_FIXED: plan_function(OF_C, "tanhf"),
+    hard_swish.COMPUTE_HARD_SWISH: plan_function(HARD_SWISH),
+    elu.COMPUTE_ELU: plan_function(ELU, "expm1f"),
+    elu.COMPUTE_ELU_BY_EXP: plan_function(ELU, "expm1f"),
     unary.COMPUTE_EXP: plan_function(OF_C, "expf"),
     unary.COMPUTE_LOG: plan_function(OF_C, "logf"),
     unary.COMPUTE_NEG: plan_function(NEGATIVE),

@@ -1,8 +1,9 @@
 """A smaller arena for a model, written into its file: `OfflineMemoryAllocation`, which TFLM obeys.
 
-Three things can be had without touching what is computed: buffers placed better than TFLM's greedy planner does,
-operators in another order, and outputs written over the inputs that die there. Plans are made with more and more of
-them, and each is judged by simulating the file that holds it, scratch buffers and all, on every target that it is for:
+Four things can be had without touching what is computed: buffers placed better than TFLM's greedy planner does,
+operators in another order, outputs written over the inputs that die there, and, for those who ask for it, 1×1
+convolutions that libraries compute in an order that allows that. Plans are made with more and more of them, and each is
+judged by simulating the file that holds it, scratch buffers and all, on every target that it is for:
 what counts is the smallest arena that works. None is taken that is worse than greedy's on any of them.
 """
 
@@ -14,14 +15,18 @@ from dataclasses import dataclass, replace
 from struct import pack
 from typing import Any, NamedTuple
 
-from refinfer.kernels.layout import round_up
+from refinfer.kernels.common import input_at, output_at
+from refinfer.kernels.conv import FILTER
+from refinfer.kernels.kernel import Overlap as Rule
+from refinfer.kernels.layout import Build, round_up
 from refinfer.planners.order import Task, Things, best_order, peak_of
 from refinfer.planners.problem import ALIGNMENT, Offsets, Problem
 from refinfer.planners.solve import Effort, Solution, solve
-from refinfer.rewrite import names_operators, with_metadata, with_order, without_metadata
+from refinfer.rewrite import names_operators, with_dilation, with_metadata, with_order, without_metadata
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph, Node, Tensor
+from refinfer.schema.options import Conv2DOptions
 from refinfer.schema.resolve import resolve
 from refinfer.schema.tables import Model
 from refinfer.simulator import Refused, simulate
@@ -48,7 +53,8 @@ PORTABLE = (
 EFFORT = Effort(orders=2_000, choices=100_000)
 QUICK = Effort(orders=200, choices=10_000)
 
-PLACED, REORDERED, OVERLAID = "buffers placed anew", "operators reordered", "outputs laid over inputs"
+GREEDY, PLACED, REORDERED = "greedy", "buffers placed anew", "operators reordered"
+OVERLAID, DILATED = "outputs laid over inputs", "1×1 convolutions dilated"
 
 STATEFUL = frozenset(
     {
@@ -77,19 +83,40 @@ STATEFUL = frozenset(
 HANDLES = frozenset({TensorType.RESOURCE, TensorType.VARIANT})
 
 
+Order = tuple[int, ...]
+
+
 class Gain(NamedTuple):
-    """The smallest arena and the head, on the first target, with a lever added to those in the lines before."""
+    """The smallest arena and the head, on the first target, with a lever added to those in the lines before.
+
+    `lower_bound` is what no placement can undercut, in the orders and with the dilations that were tried.
+    """
 
     lever: str
     minimum: int
     head: int
+    lower_bound: int
+
+
+class Scene(NamedTuple):
+    """What is to be planned: the model without a plan, what each target makes of it, and what may overlap.
+
+    `dilated` are the 1×1 convolutions of the main subgraph that were told that they have a dilation.
+    """
+
+    dilated: tuple[int, ...]
+    model: Model
+    graph: Graph
+    reports: tuple[Report, ...]
+    rules: Rules
 
 
 class Draft(NamedTuple):
-    """A plan to be judged, in its model, and what no head on the first target can undercut with its levers."""
+    """A plan to be judged, in its model, and what no head on the first target can undercut in its scene and order."""
 
     stage: int
-    order: tuple[int, ...]
+    order: Order
+    dilated: tuple[int, ...]
     model: Model
     lower_bound: int
 
@@ -101,10 +128,10 @@ class Judged(NamedTuple):
     reports: tuple[Report, ...]
 
     @property
-    def cost(self) -> tuple[int, int, int]:
+    def cost(self) -> tuple[int, int, int, int]:
         """The arenas of all targets together count most; then the fewer levers, and the lower heads, the better."""
-        arenas = [report.arena for report in self.reports]
-        return sum(each.minimum for each in arenas), self.draft.stage, sum(each.head for each in arenas)
+        arenas, draft = [report.arena for report in self.reports], self.draft
+        return sum(each.minimum for each in arenas), draft.stage, len(draft.dilated), sum(each.head for each in arenas)
 
 
 @dataclass(frozen=True)
@@ -112,9 +139,10 @@ class Plan:
     """A model with a plan in it, or the finding that there is nothing to be gained.
 
     `model` are its tables, None if nothing was gained. `before` and `after` are the arenas by target: as the file is,
-    and with the plan. `order` tells the operators of the main subgraph by their old indices. Of the head on the first
-    target, `lower_bound` is what no placement can undercut with the levers that were used, `without_overlap` that of
-    the model as it was. `overlapping` are the pairs of tensors that share bytes, input and output of an operator.
+    and with the plan. `order` tells the operators of the main subgraph by their old indices, and so does `dilated` the
+    1×1 convolutions that have a dilation now. Of the head on the first target, `lower_bound` is what no placement can
+    undercut with the levers that were allowed, `without_overlap` that of the model as it was. `overlapping` are the
+    pairs of tensors that share bytes, input and output of an operator.
     """
 
     graph: Graph
@@ -122,7 +150,8 @@ class Plan:
     before: Mapping[str, Arena]
     after: Mapping[str, Arena]
     gains: tuple[Gain, ...]
-    order: tuple[int, ...]
+    order: Order
+    dilated: tuple[int, ...]
     overlapping: tuple[tuple[int, int], ...]
     lower_bound: int
     without_overlap: int
@@ -130,7 +159,7 @@ class Plan:
 
     @property
     def proven(self) -> bool:
-        """Whether no placement is lower, on the first target, with the levers that were used."""
+        """Whether no placement is lower, on the first target, with the levers that were allowed."""
         return next(iter(self.after.values())).head <= self.lower_bound
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,6 +177,7 @@ class Plan:
             "without_overlap": self.without_overlap,
             "proven": self.proven,
             "order": list(self.order),
+            "dilated": list(self.dilated),
             "overlapping": [list(pair) for pair in self.overlapping],
             "holds_for": list(self.holds_for),
         }
@@ -170,14 +200,17 @@ def plan(
     *,
     reorder: bool = True,
     overlap: bool = True,
+    dilate: bool = False,
     effort: Effort = EFFORT,
 ) -> Plan:
     """The smallest arena that is found for `model`, for all `targets` at once. Those that do not run it are left out.
 
-    Raises Refused if none of them runs it.
+    With `dilate`, and `overlap`, 1×1 convolutions may be given a dilation, which changes nothing but the way that
+    kernels go: CMSIS-NN's on cores without MVE can then lay the output over the input, and take more instructions.
+    Raises Refused if none of the targets runs it.
     """
     graph = model if isinstance(model, Graph) else read_model(model)
-    return Planning(graph, [_target(each) for each in targets], effort).plan(reorder, overlap)
+    return Planning(graph, [_target(each) for each in targets], effort).plan(reorder, overlap, dilate)
 
 
 def _target(target: str | Target) -> Target:
@@ -194,7 +227,6 @@ class Planning:
         self.reports = tuple(_reports(self.plain, targets))
         self.targets = tuple(report.target for report in self.reports)
         self.before = self.reports if self.model is graph.model else tuple(self._as_given())
-        self.rules: Rules = {}
 
     def _as_given(self) -> Iterator[Report]:
         """What the model takes with the plan that it has already; without, where that is not safe."""
@@ -205,59 +237,108 @@ class Planning:
                 report = plain
             yield plain if report.refusal or unsafe(self.graph, report.buffers, target.build) else report
 
-    def plan(self, reorder: bool, overlap: bool) -> Plan:
+    def plan(self, reorder: bool, overlap: bool, dilate: bool) -> Plan:
         """Pull the levers one after the other."""
         best: Judged | None = None
-        gains = [self._gain("greedy", self.reports)]
-        if overlap:
-            self.rules = common_rules(self.plain, [target.build for target in self.targets])
-        as_it_is = tuple(range(len(self.plain.subgraphs[0].nodes)))
-        stages = [(PLACED, [as_it_is], False)]
-        if reorder:
-            stages.append((REORDERED, list(self._orders(False)), False))
-        if overlap:
-            stages.append((OVERLAID, [as_it_is, *(self._orders(True) if reorder else ())], True))
-        for stage, (lever, orders, overlaid) in enumerate(stages):
-            drafts = [draft for order in orders for draft in self._drafts(stage, order, overlaid)]
-            judged = [each for draft in drafts if (each := self._judge(draft)) is not None]
-            best = min([*judged, *([best] if best else [])], key=lambda each: each.cost, default=None)
-            gains.append(self._gain(lever, best.reports if best else self.reports))
-        return self._chosen(best, tuple(gains), as_it_is)
+        gains = [self._gain(GREEDY, best, self.reports[0].lower_bound)]
+        for stage, (lever, scene, orders) in enumerate(self._levers(reorder, overlap, dilate)):
+            drafts = [draft for order in orders for draft in self._drafts(stage, scene, order)]
+            best = self._best(best, drafts)
+            if best and best.draft.dilated:
+                best = self._with_fewest_dilations(best)
+            bounds = [each.lower_bound for each in (*gains, *drafts, *([best.draft] if best else ()))]
+            gains.append(self._gain(lever, best, min(bounds)))
+        return self._chosen(best, tuple(gains))
 
-    def _gain(self, lever: str, reports: Sequence[Report]) -> Gain:
-        arena = reports[0].arena
-        return Gain(lever, arena.minimum, arena.head)
+    def _levers(self, reorder: bool, overlap: bool, dilate: bool) -> Iterator[tuple[str, Scene, list[Order]]]:
+        """Each lever with the orders to be tried, on top of those before."""
+        as_it_is = self._as_it_is()
+        apart, free = self._scene(overlap=False), self._scene()
+        yield PLACED, apart, [as_it_is]
+        if reorder:
+            yield REORDERED, apart, list(self._orders(apart))
+        if overlap:
+            yield OVERLAID, free, [as_it_is, *(self._orders(free) if reorder else ())]
+        if overlap and dilate:
+            dilated = self._scene(self._dilatable(free.rules))
+            tried = [as_it_is, *(self._orders(dilated) if reorder else ())] if dilated.dilated else []
+            yield DILATED, dilated, tried
+
+    def _gain(self, lever: str, best: Judged | None, lower_bound: int) -> Gain:
+        arena = (best.reports if best else self.reports)[0].arena
+        return Gain(lever, arena.minimum, arena.head, lower_bound)
 
     def _resolved(self, model: Model) -> Graph:
         graph = resolve(model, self.graph.file)
         return replace(graph, name=self.graph.name, file=self.graph.file)
 
-    def _orders(self, overlaid: bool) -> Iterator[tuple[int, ...]]:
+    def _as_it_is(self) -> Order:
+        return tuple(range(len(self.plain.subgraphs[0].nodes)))
+
+    def _scene(self, dilated: Sequence[int] = (), overlap: bool = True) -> Scene:
+        model = with_dilation(self.model, 0, dilated) if dilated else self.model
+        graph = self._resolved(model) if dilated else self.plain
+        reports = tuple(_reports(graph, self.targets)) if dilated else self.reports
+        rules = common_rules(graph, self._builds()) if overlap else {}
+        return Scene(tuple(dilated), model, graph, reports, rules)
+
+    def _builds(self) -> list[Build]:
+        return [target.build for target in self.targets]
+
+    def _dilatable(self, rules: Rules) -> tuple[int, ...]:
+        """The 1×1 convolutions whose output could lie further over the input if they had a dilation."""
+        nodes = [node for node in self.plain.subgraphs[0].nodes if is_plain_1x1(node)]
+        model = with_dilation(self.model, 0, [node.index for node in nodes])
+        dilated = common_rules(self._resolved(model), self._builds())
+        ends = {node.index: (input_at(node, 0).index, output_at(node, 0).index) for node in nodes}
+        return tuple(op for op, pair in ends.items() if is_better(dilated.get(pair), rules.get(pair)))
+
+    def _orders(self, scene: Scene) -> Iterator[Order]:
         """A better order of the operators, if there is one."""
-        report = self.reports[0]
         if names_operators(self.plain.metadata):
             return
-        tasks, things = tasks_of(self.plain, report.buffers, self.rules if overlaid else {})
+        tasks, things = tasks_of(scene.graph, scene.reports[0].buffers, scene.rules)
         found = best_order(tasks, things, peak_of(tasks, things, range(len(tasks))))
         if found is not None:
             yield found.order
 
-    def _drafts(self, stage: int, order: tuple[int, ...], overlaid: bool) -> Iterator[Draft]:
+    def _drafts(self, stage: int, scene: Scene, order: Order) -> Iterator[Draft]:
         """Plans with the scratch buffers of each of the targets in mind, and of none."""
-        model = self.model if list(order) == sorted(order) else with_order(self.model, 0, order)
-        graph = self.plain if model is self.model else self._resolved(model)
-        reports = self.reports if model is self.model else tuple(_reports(graph, self.targets))
+        model, graph, reports = scene.model, scene.graph, scene.reports
+        if list(order) != sorted(order):
+            model = with_order(model, 0, order)
+            graph = self._resolved(model)
+            reports = tuple(_reports(graph, self.targets))
         solved: dict[Problem, Solution] = {}
         for report in reports:
             tensors = tuple(each for each in report.buffers if each.tensor is not None)
             for buffers in (report.buffers, tensors):
-                allowed = overlaps(buffers, self.rules) if overlaid else ()
-                problem = Problem(tuple(each.buffer for each in buffers), allowed)
+                problem = Problem(tuple(each.buffer for each in buffers), overlaps(buffers, scene.rules))
                 if problem not in solved:
                     solved[problem] = solve(problem, self.effort)
                     data = offline_plan(graph, buffers, solved[problem].offsets)
                     bound = next(iter(solved.values())).lower_bound  # the first target's
-                    yield Draft(stage, order, with_metadata(model, OFFLINE_PLAN, data), bound)
+                    yield Draft(stage, order, scene.dilated, with_metadata(model, OFFLINE_PLAN, data), bound)
+
+    def _best(self, best: Judged | None, drafts: Iterable[Draft]) -> Judged | None:
+        """The best of those drafts that are taken and the best before."""
+        judged = [each for draft in drafts if (each := self._judge(draft)) is not None]
+        return min([*judged, *([best] if best else [])], key=lambda each: each.cost, default=None)
+
+    def _with_fewest_dilations(self, best: Judged) -> Judged:
+        """Without those that no overlap needs; then each goes that is not missed, from where least is alive on."""
+        nodes = self.plain.subgraphs[0].nodes
+        alive = {step.op: step.nbytes for step in self.reports[0].steps if step.subgraph == 0}
+        overlaid = {y for _, y in overlapping(best.reports[0])}
+        used = [op for op in best.draft.dilated if nodes[op].outputs[0].index in overlaid]
+        best = self._with_dilations(best, used)
+        for op in sorted(used, key=lambda op: alive[op]):
+            best = self._with_dilations(best, [each for each in best.draft.dilated if each != op])
+        return best
+
+    def _with_dilations(self, best: Judged, dilated: Sequence[int]) -> Judged:
+        """The best plan with these in its order, or `best` if that is better."""
+        return self._best(best, self._drafts(best.draft.stage, self._scene(dilated), best.draft.order)) or best
 
     def _judge(self, draft: Draft) -> Judged | None:
         """What becomes of it on every target; None if it is worse than what is there on one, or not safe."""
@@ -271,11 +352,11 @@ class Planning:
             reports.append(report)
         return Judged(draft, tuple(reports))
 
-    def _chosen(self, best: Judged | None, gains: tuple[Gain, ...], as_it_is: tuple[int, ...]) -> Plan:
+    def _chosen(self, best: Judged | None, gains: tuple[Gain, ...]) -> Plan:
         before = {report.target.name: report.arena for report in self.before}
-        bound = self.reports[0].lower_bound
+        bound, apart = gains[-1].lower_bound, self.reports[0].lower_bound
         if best is None or best.cost[0] >= sum(arena.minimum for arena in before.values()):
-            return Plan(self.graph, None, before, before, gains, as_it_is, (), bound, bound, ())
+            return Plan(self.graph, None, before, before, gains, self._as_it_is(), (), (), bound, apart, ())
         draft, reports = best
         holds_for = tuple(holds(self._resolved(draft.model)))
         record = {"version": RECORD_VERSION, "holds_for": holds_for}
@@ -286,9 +367,10 @@ class Planning:
             after={report.target.name: report.arena for report in reports},
             gains=gains,
             order=draft.order,
+            dilated=draft.dilated,
             overlapping=overlapping(reports[0]),
-            lower_bound=draft.lower_bound,
-            without_overlap=bound,
+            lower_bound=bound,
+            without_overlap=apart,
             holds_for=holds_for,
         )
 
@@ -379,6 +461,18 @@ def _shared(
         if rule is not None and x in places:
             most = buffers[places[y]].buffer.nbytes - round_up(max(rule.distance, 0), ALIGNMENT)
             yield places[x], max(0, min(most, buffers[places[x]].buffer.nbytes))
+
+
+def is_plain_1x1(node: Node) -> bool:
+    """Whether it is a convolution with filters of one tap, and says nothing of a dilation."""
+    options = node.options
+    plain = isinstance(options, Conv2DOptions) and (options.dilation_h_factor, options.dilation_w_factor) == (1, 1)
+    return plain and input_at(node, FILTER).shape[1:3] == (1, 1)
+
+
+def is_better(rule: Rule | None, other: Rule | None) -> bool:
+    """Whether an output may lie over more of its input."""
+    return rule is not None and (other is None or rule.distance < other.distance)
 
 
 def is_stateful(node: Node) -> bool:

@@ -6,10 +6,11 @@ they are, at the indices that they have, and constants at an address that is a m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from refinfer.schema.flatbuffer import Table
+from refinfer.schema.options import Conv2DOptions
 from refinfer.schema.tables import Buffer, Metadata, Model
 
 T = TypeVar("T", bound=Table)
@@ -64,6 +65,22 @@ def with_order(model: Model, subgraph: int, order: Sequence[int]) -> Model:
     operators = table.operators or ()
     assert sorted(order) == list(range(len(operators)))
     new = changed(table, operators=tuple(operators[index] for index in order))
+    return changed(model, subgraphs=(*model.subgraphs[:subgraph], new, *model.subgraphs[subgraph + 1 :]))
+
+
+def with_dilation(model: Model, subgraph: int, convolutions: Collection[int]) -> Model:
+    """The model with a dilation of 2 along the width in these CONV_2D of a subgraph, given by their indices.
+
+    Between the taps of a filter that has but one there is nothing to be widened.
+    """
+    assert model.subgraphs is not None
+    table = model.subgraphs[subgraph]
+    operators = list(table.operators or ())
+    for index in convolutions:
+        options = operators[index].builtin_options
+        assert isinstance(options, Conv2DOptions)
+        operators[index] = changed(operators[index], builtin_options=changed(options, dilation_w_factor=2))
+    new = changed(table, operators=tuple(operators))
     return changed(model, subgraphs=(*model.subgraphs[:subgraph], new, *model.subgraphs[subgraph + 1 :]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from struct import unpack
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,20 @@ import numpy as np
 import pytest
 
 import refinfer
+from refinfer.kernels.common import input_at
 from refinfer.kernels.compute import dtype_of
+from refinfer.kernels.registry import DIALECTS
 from refinfer.planning import PORTABLE, RECORD, Plan, check_plan, holds, plan
 from refinfer.rewrite import changed, with_metadata
 from refinfer.schema import Graph, parse, read_model
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Tensor
-from refinfer.schema.options import ConcatenationOptions, ReducerOptions
+from refinfer.schema.options import ConcatenationOptions, Conv2DOptions, ReducerOptions
 from refinfer.schema.writer import write
 from refinfer.simulator.head import OFFLINE_PLAN
 from refinfer.simulator.overlap import unsafe
 from refinfer.simulator.targets import TARGETS
-from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, referee
+from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, installed, referee
 from tests import corpus
 from tests.comparisons import WHEEL, smallest_arena
 from tests.corpus import CorpusModel
@@ -205,6 +208,86 @@ def test_variables_of_other_subgraphs_keep_their_memory() -> None:
     account = refinfer.simulate(graph, "cortex-m4").allocations
     kept = [each.what for each in account if each.category == "TfLiteTensor variable buffer data"]
     assert kept == [graph.subgraphs[1].tensors[index].name]
+
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+CONV, MOBILE = str(MODELS / "digits_conv_int8.tflite"), str(MODELS / "digits_mobile_int8.tflite")
+DILATED_IN = {CONV: (3,), MOBILE: (2,)}
+"""The 1×1 convolutions that CMSIS-NN on a Cortex-M4 must be told to compute another way, for all else to fit."""
+
+
+@pytest.mark.parametrize("model", DILATED_IN, ids=lambda model: Path(model).stem)
+def test_a_dilation_that_changes_nothing_lets_more_lie_over_inputs(model: str) -> None:
+    target = "cortex-m4+cmsis-nn"
+    plain, dilated = plan(model, [target]), plan(model, [target], dilate=True)
+    assert dilated.dilated == DILATED_IN[model]
+    assert dilated.after[target].minimum < plain.after[target].minimum
+    assert dilated.gains[:-1] == plain.gains
+    graph = planned(dilated)
+    assert refinfer.simulate(graph, target).arena == dilated.after[target]
+    assert target in set(holds(graph))
+    options = [node.options for node in graph.nodes if isinstance(node.options, Conv2DOptions)]
+    assert [each.dilation_w_factor for each in options].count(2) == len(dilated.dilated)
+
+
+def test_a_dilated_convolution_asks_for_two_columns_of_scratch_with_cmsis_nn() -> None:
+    """4·⌈Ci/4⌉·4 bytes, and none without [arm_convolve_s8_get_buffer_size, …_1x1_s8_fast_get_buffer_size]."""
+    (op,) = DILATED_IN[MOBILE]
+    target = "cortex-m4+cmsis-nn"
+    channels = input_at(list(read_model(MOBILE).nodes)[op], 0).shape[3]
+    reports = [refinfer.simulate(each, target) for each in (MOBILE, planned(plan(MOBILE, [target], dilate=True)))]
+    scratch = [[each.nbytes for each in report.buffers if each.node and each.node.index == op] for report in reports]
+    assert scratch == [[], [4 * -(-channels // 4) * 4]]
+
+
+@pytest.mark.parametrize("target", ["cortex-m4", "cortex-m55+cmsis-nn", "esp32+esp-nn"])
+def test_kernels_that_gain_nothing_by_a_dilation_get_none(target: str) -> None:
+    assert plan(MOBILE, [target], dilate=True).dilated == ()
+
+
+def test_no_more_is_dilated_than_it_takes() -> None:
+    """Each dilation taken back makes the plan unsafe, or another one larger."""
+    made = plan(CONV, ["cortex-m4+cmsis-nn"], dilate=True)
+    assert made.model is not None
+    undone = changed(made.model, subgraphs=parse(Path(CONV).read_bytes()).subgraphs)
+    assert not check_plan(read_model(write(undone)), "cortex-m4+cmsis-nn").holds
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("model", DILATED_IN, ids=lambda model: Path(model).stem)
+def test_dilated_models_answer_as_before_in_each_dialect(model: str, dialect: str) -> None:
+    data = write(plan(model, ["cortex-m4+cmsis-nn"], dilate=True).model)  # type: ignore[arg-type]
+    for engine in ("numpy", "compiled"):
+        runs = [answers(each, dialect, engine) for each in (Path(model).read_bytes(), data)]
+        assert runs[0] == runs[1]
+
+
+def answers(data: bytes, dialect: str, engine: str) -> list[bytes]:
+    graph = read_model(data)
+    interpreter = refinfer.Interpreter(model_content=data, dialect=dialect, engine=engine)
+    interpreter.allocate_tensors()
+    found = []
+    for (x,) in runs_of(graph, "full", count=3):
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tobytes())
+    return found
+
+
+@pytest.mark.parametrize("runtime", ["tflm", "litert-REF", "litert-OPT", "litert-AUTO"])
+@pytest.mark.parametrize("model", DILATED_IN, ids=lambda model: Path(model).stem)
+def test_dilated_models_answer_as_before_in_each_runtime(model: str, runtime: str) -> None:
+    name, _, kernels = runtime.partition("-")
+    if not installed(name):
+        pytest.skip(f"there is no {name} for this platform")
+    data = Path(model).read_bytes()
+    new = write(plan(model, PORTABLE, dilate=True).model)  # type: ignore[arg-type]
+    runs = runs_of(read_model(data), "full", count=5)
+    options = {"kernels": kernels} if kernels else {}
+    before, after = (referee(name).run(each, *runs, **options) for each in (data, new))
+    assert before.finished
+    assert after.finished
+    assert [y.tobytes() for run in after.outputs for y in run] == [y.tobytes() for run in before.outputs for y in run]
 
 
 def runs_of(graph: Graph, int_mode: str, count: int) -> list[list[Array]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from refinfer.rewrite import changed, with_metadata, with_order, without_metadata
+from pathlib import Path
+
+from refinfer.rewrite import changed, with_dilation, with_metadata, with_order, without_metadata
 from refinfer.schema import parse, read_model, tables
+from refinfer.schema.options import Conv2DOptions
 from refinfer.schema.writer import write
 from tests.schema import making
 from tests.schema.referee import pack
@@ -58,3 +61,19 @@ def test_operators_come_in_another_order_and_tensors_do_not() -> None:
     assert new.subgraphs[0].tensors == model.subgraphs[0].tensors
     assert [node.outputs[0].name for node in read_model(write(new)).nodes] == ["y", "hidden"]
     assert first is not second
+
+
+def test_a_dilation_is_all_that_changes_in_an_operator() -> None:
+    path = Path(__file__).resolve().parents[1] / "models" / "digits_mobile_int8.tflite"
+    model = parse(path.read_bytes())
+    new = with_dilation(model, 0, [2])
+    assert new != model
+    assert new.subgraphs is not None
+    assert model.subgraphs is not None
+    before, after = model.subgraphs[0].operators or (), new.subgraphs[0].operators or ()
+    options = after[2].builtin_options
+    assert isinstance(options, Conv2DOptions)
+    assert (options.dilation_h_factor, options.dilation_w_factor) == (1, 2)
+    restored = changed(after[2], builtin_options=changed(options, dilation_w_factor=1))
+    assert (*after[:2], restored, *after[3:]) == before
+    assert with_dilation(model, 0, []) == model

@@ -7,6 +7,7 @@ from argparse import Namespace
 from refinfer.cli.common import NO, YES, load, screen, tell_refusal, write, write_file, write_json
 from refinfer.cli.options import JSON, MODEL, Command, option, switch
 from refinfer.new_file import check_new
+from refinfer.schema.errors import UsageError
 
 
 def plan(arguments: Namespace) -> int:
@@ -16,12 +17,20 @@ def plan(arguments: Namespace) -> int:
     from refinfer.simulator import Refused, find_target
     from refinfer.terminal.plan import plan_lines, written_lines
 
+    if arguments.dilate_1x1 and arguments.no_overlap:
+        raise UsageError("--dilate-1x1 lets outputs lie over inputs, and --no-overlap does not")
     targets = [find_target(name) for name in arguments.target or PORTABLE]
     if arguments.output is not None:
         check_new(arguments.output, arguments.force)
     graph = load(arguments.model)
     try:
-        found = make_plan(graph, targets, reorder=not arguments.no_reorder, overlap=not arguments.no_overlap)
+        found = make_plan(
+            graph,
+            targets,
+            reorder=not arguments.no_reorder,
+            overlap=not arguments.no_overlap,
+            dilate=arguments.dilate_1x1,
+        )
     except Refused as refusal:
         return tell_refusal(graph, targets[0], refusal, arguments.json)
     if arguments.json:
@@ -73,6 +82,7 @@ PLAN = Command(
         ),
         switch("--no-reorder", "keep the operators in their order"),
         switch("--no-overlap", "lay no output over an input"),
+        switch("--dilate-1x1", "dilate 1×1 convolutions, so that more may lie over inputs: slower with CMSIS-NN"),
         JSON,
     ],
 )

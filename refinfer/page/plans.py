@@ -28,9 +28,17 @@ def section_of_plans(report: Report, plan: Plan) -> Iterator[str]:
     bound = "No placement takes less" if plan.proven else f"No head is smaller than {plan.lower_bound:,} bytes"
     yield f"<p>{escaped(words)} {bound}, with the operators in this order.</p>"
     yield table(
-        [Column("lever, on top of those above"), *(Column(title, NUMBER_KIND) for title in ("arena", "head", "saved"))],
+        [Column("lever, on top of those above"), *(Column(title, NUMBER_KIND) for title in LEVER_FIGURES)],
         (
-            Row((escaped(gain.lever), f"{gain.minimum:,}", f"{gain.head:,}", some(before - gain.minimum)))
+            Row(
+                (
+                    escaped(gain.lever),
+                    f"{gain.minimum:,}",
+                    some(before - gain.minimum),
+                    f"{gain.head:,}",
+                    f"{gain.lower_bound:,}",
+                )
+            )
             for gain in plan.gains
         ),
     )
@@ -38,6 +46,9 @@ def section_of_plans(report: Report, plan: Plan) -> Iterator[str]:
     if planned is not None and after < before:
         yield "<p>The arena with that plan, which <code>refinfer plan</code> writes into the file:</p>"
         yield still(simulate(planned, report.target), f"the arena of {after:,} bytes with the better plan")
+
+
+LEVER_FIGURES = ("arena", "saved", "head", "lower bound")
 
 
 def still(report: Report, words: str) -> str:

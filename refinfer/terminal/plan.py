@@ -9,6 +9,7 @@ from refinfer.planning import Check, Plan
 from refinfer.schema.graph import Graph
 from refinfer.simulator.head import OFFLINE_PLAN
 from refinfer.simulator.report import SCHEMA, model_to_dict
+from refinfer.simulator.targets import find_target
 from refinfer.terminal.names import model_name
 from refinfer.terminal.text import (
     BOLD,
@@ -55,7 +56,10 @@ def _share(before: int, after: int) -> str:
 
 
 ARENAS = [Column("target"), *(Column(title, right=True) for title in ("arena now", "planned", "saved")), Column("")]
-LEVERS = [Column("lever"), *(Column(title, right=True) for title in ("arena", "head", "saved"))]
+LEVERS = [
+    Column("lever"),
+    *(Column(title, right=True) for title in ("arena", "saved", "head", "lower bound")),
+]
 
 
 def _arena(plan: Plan, target: str) -> tuple[str, ...]:
@@ -67,7 +71,7 @@ def _levers(plan: Plan) -> Iterator[tuple[str, ...]]:
     before = plan.gains[0]
     for gain in plan.gains:
         saved = before.minimum - gain.minimum
-        yield gain.lever, f"{gain.minimum:,}", f"{gain.head:,}", f"{saved:,}" if saved else ""
+        yield gain.lever, f"{gain.minimum:,}", f"{saved:,}" if saved else "", f"{gain.head:,}", f"{gain.lower_bound:,}"
         before = gain
 
 
@@ -76,13 +80,19 @@ def _bounds(plan: Plan) -> Iterator[tuple[str, str, str]]:
     proven = "proven: no placement is lower" if plan.proven else "not proven to be the lowest"
     yield "head", f"{head:,}", f"of the plan; {proven}, with the operators in this order"
     if not plan.proven:
-        yield "lower bound", f"{plan.lower_bound:,}", "what no placement can undercut"
+        gap = head - plan.lower_bound
+        words = f"what no placement can undercut, {gap:,} bytes ({100 * gap / head:.1f} % of the head) below"
+        yield "lower bound", f"{plan.lower_bound:,}", words
     if plan.overlapping:
         yield "without overlap", f"{plan.without_overlap:,}", "what none could undercut if no output lay over an input"
 
 
 def _remarks(plan: Plan, screen: Screen) -> Iterator[str]:
     if plan.model is None:
+        arena = next(iter(plan.before.values()))
+        if arena.moment != "end":
+            text = f"A smaller head alone would not help: what the arena has to make room for is {arena.bound_by}."
+            yield from wrapped(text, screen)
         return
     if plan.overlapping:
         over = "over an input that dies" if len(plan.overlapping) == 1 else "over inputs that die"
@@ -93,6 +103,27 @@ def _remarks(plan: Plan, screen: Screen) -> Iterator[str]:
         yield from wrapped(text, screen)
     if plan.is_reordered:
         yield from wrapped("The operators of the file come in another order; each computes what it did.", screen)
+    if plan.dilated:
+        yield from wrapped(f"{_dilated(plan)} {COST_OF_DILATION}", screen)
+    if plan.dilated and any("esp-nn" in find_target(name).kernels for name in plan.after):
+        yield from wrapped(COST_WITH_ESP_NN, screen)
+
+
+COST_OF_DILATION = (
+    "CMSIS-NN goes another way then: up to 36 % more instructions for such an operator, and 2.5 to 9.4 % for four whole"
+    " networks on a Cortex-M4."
+)
+"""Executed instructions, counted under QEMU; docs/planning.md has the table."""
+COST_WITH_ESP_NN = "With esp-nn, TFLM leaves them to its reference kernel, which is slower: name a --target."
+
+
+def _dilated(plan: Plan) -> str:
+    """Which operators, by the indices that they have in the file as it was."""
+    first, *others = plan.dilated
+    if not others:
+        return f"Operator {first}, a 1×1 convolution, says that it has a dilation, which changes no result."
+    numbers = f"{', '.join(map(str, (first, *others[:-1])))} and {others[-1]}"
+    return f"Operators {numbers}, 1×1 convolutions, say that they have a dilation, which changes no result."
 
 
 def written_lines(plan: Plan, path: str, nbytes: int, screen: Screen) -> Iterator[str]:

@@ -278,7 +278,9 @@ class Interpreter:
             return
         tensors = (*state.subgraph.inputs, *state.subgraph.outputs)
         for tensor, memory in zip(tensors, (*state.bound.inputs, *state.bound.outputs), strict=True):
-            memory[...] = state.values[tensor.index]
+            value = state.values[tensor.index]
+            if value is not None:  # of a shape that followed from computed values, there is none before a run
+                memory[...] = value
             state.values[tensor.index] = memory
 
     def _invoke(self, subgraph: int) -> None:

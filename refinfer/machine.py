@@ -44,9 +44,13 @@ class Step:
 
 
 class Planned(NamedTuple):
-    """A subgraph's plan for inputs of these shapes; None where no node has a compiled kernel."""
+    """A subgraph's plan for inputs of these shapes; None where no node has a compiled kernel.
+
+    One that is watched leaves no node out.
+    """
 
     shapes: tuple[Shape, ...]
+    is_watched: bool
     plan: Plan | None
 
 
@@ -110,18 +114,22 @@ class Machine:
 
     def plan(self, index: int, shapes: Sequence[Shape]) -> Plan | None:
         """The plan of a subgraph for inputs of these shapes: the one that it has, or a new one."""
+        key = tuple(shapes), self.watch is not None
         planned = self._planned.get(index)
-        if planned is None or planned.shapes != tuple(shapes):
-            from refinfer.kernels.compiled.plan import make_plan
-
-            subgraph = self.graph.subgraphs[index]
-            known = self.shapes(index, shapes)
-            computes, evaluates = self._computes(index), self._evaluates(index)
-            hosts = [self._host_of(node) for node in subgraph.nodes]
-            states = self._variables[index]
-            planned = Planned(tuple(shapes), make_plan(subgraph, computes, evaluates, hosts, known, states))
-            self._planned[index] = planned
+        if planned is None or planned[:2] != key:
+            planned = self._planned[index] = Planned(*key, self._make_plan(index, shapes))
         return planned.plan
+
+    def _make_plan(self, index: int, shapes: Sequence[Shape]) -> Plan | None:
+        from refinfer.kernels.compiled.ahead import Ahead, compute_ahead
+        from refinfer.kernels.compiled.plan import make_plan
+
+        subgraph, known = self.graph.subgraphs[index], self.shapes(index, shapes)
+        computes, evaluates = self._computes(index), self._evaluates(index)
+        watched = self.watch is not None
+        ahead = Ahead(subgraph, known, {}) if watched else compute_ahead(subgraph, computes, evaluates, known)
+        hosts = [self._host_of(node) for node in subgraph.nodes]
+        return make_plan(ahead, computes, evaluates, hosts, self._variables[index])
 
     def _computes(self, index: int) -> list[Compute | None]:
         """The arithmetic of each node of a subgraph; None for the user's own."""
@@ -219,11 +227,13 @@ class Machine:
 
         The plan's memory is used again and again: what leaves a segment is a copy.
         """
+        for place, value in plan.values:
+            values[place] = value
         for part in plan.program:
             if isinstance(part, int):
                 self._run_steps(steps[part : part + 1], values)
             elif part.variables and not self._variables_at_hand(part):
-                self._run_steps(steps[part.nodes[0].index : part.nodes[-1].index + 1], values)
+                self._run_steps([steps[node.index] for node in part.nodes], values)
             else:
                 for place, memory in part.loads:
                     memory[...] = values[place]

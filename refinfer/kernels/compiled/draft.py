@@ -73,13 +73,14 @@ class Draft:
 
         So they stay where they are between runs.
         """
+        self.end = self.subgraph.nodes[-1].index + 1
         self.users: dict[int, set[int]] = {tensor.index: set() for tensor in self.subgraph.tensors}
         for node in self.subgraph.nodes:
             for x in node.inputs:
                 if x is not None:
                     self.users[x.index].add(node.index)
         for tensor in (*self.subgraph.inputs, *self.subgraph.outputs):
-            self.users[tensor.index].add(len(self.subgraph.nodes))
+            self.users[tensor.index].add(self.end)
 
     def shape(self, tensor: Tensor) -> Shape:
         """The tensor's shape; without one, or without elements, there is no kernel."""
@@ -118,7 +119,7 @@ class Draft:
         shape, dtype = self.shape(value), dtype_of(value.type)
         require_compiled(number >= 0 and dtype.kind in "biuf")
         if number not in self.variables:
-            buffer = Buffer(prod(shape) * dtype.itemsize, 0, len(self.subgraph.nodes))
+            buffer = Buffer(prod(shape) * dtype.itemsize, 0, self.end)
             self.buffers.append(buffer)
             self.variables[number] = Variable(buffer, value.type, shape)
         found = self.variables[number]

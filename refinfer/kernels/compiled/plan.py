@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from refinfer.kernels.compiled.ahead import Ahead
 from refinfer.kernels.compiled.draft import Draft, Load, NotCompiled, Planner, aligned, place
 from refinfer.kernels.compiled.opcodes import OPCODES
 from refinfer.kernels.compiled.records import Buffer
@@ -18,7 +19,7 @@ from refinfer.kernels.compiled.walker import run
 from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Refusal
 from refinfer.schema.enums import BuiltinOperator, TensorType
-from refinfer.schema.graph import Node, Subgraph, Tensor
+from refinfer.schema.graph import Node, Tensor
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -71,11 +72,13 @@ class Whole:
 class Plan:
     """How a subgraph runs with inputs of these shapes: segments, and the indices of nodes that are left to numpy.
 
-    `places` says which numbers of the table are addresses in `memory`. `ports` are the inputs and outputs of a subgraph
-    that is one segment; then no node but CALL_ONCE is left to numpy.
+    `values` are those of what was computed ahead, by tensor, if more than rows use it. `places` says which numbers of
+    the table are addresses in `memory`. `ports` are the inputs and outputs of a subgraph that is one segment; then no
+    node but CALL_ONCE is left to numpy.
     """
 
     program: tuple[Segment | int, ...]
+    values: tuple[tuple[int, Array], ...]
     table: Array
     places: Array
     memory: Array
@@ -126,24 +129,24 @@ class Part:
 
 
 def make_plan(
-    subgraph: Subgraph,
+    ahead: Ahead,
     computes: Sequence[Compute | None],
     evaluates: Sequence[Evaluate],
     hosts: Sequence[Host],
-    shapes: Sequence[Shape | None],
     states: Mapping[int, Array],
 ) -> Plan | None:
-    """The plan of a subgraph; None if no node of it has a kernel.
+    """The plan of what is left of a subgraph; None if no node of it has a kernel.
 
     `computes` has None for nodes that are not ours, `evaluates` what numpy computes for each node, `hosts` what each
     may use; `states` are the arrays of variable tensors, by index, which kernels update where they are.
     """
-    if not subgraph.nodes:
+    if not ahead.subgraph.nodes:
         return None
-    draft = Draft(subgraph, shapes, hosts[0], states)
+    draft = Draft(ahead.subgraph, ahead.shapes, hosts[0], states)
     parts: list[Part | int] = []
     part: Part | None = None
-    for node, compute in zip(subgraph.nodes, computes, strict=True):
+    for node in ahead.subgraph.nodes:
+        compute = computes[node.index]
         draft.step, draft.evaluate, draft.host = node.index, evaluates[node.index], hosts[node.index]
         if part is None:
             draft.segment, draft.loads, draft.touched = node.index, [], set()
@@ -158,7 +161,16 @@ def make_plan(
             parts.append(part)
         part.nodes.append(node)
         part.ends.append(len(draft.rows))
-    return complete(draft, parts) if draft.rows else None
+    return complete(draft, parts, values_outside(ahead, parts)) if draft.rows else None
+
+
+def values_outside(ahead: Ahead, parts: Sequence[Part | int]) -> tuple[tuple[int, Array], ...]:
+    """What was computed ahead and is read by numpy, which computes segments too if a variable is not as planned."""
+    in_rows = {node.index for part in parts if isinstance(part, Part) and not part.touched for node in part.nodes}
+    nodes = [node for node in ahead.subgraph.nodes if node.index not in in_rows]
+    used = {x.index for node in nodes for x in node.inputs if x is not None}
+    used |= {y.index for y in ahead.subgraph.outputs}
+    return tuple((index, value) for index, value in ahead.values.items() if index in used)
 
 
 def planned(draft: Draft, planner: Planner, node: Node) -> bool:
@@ -174,7 +186,7 @@ def planned(draft: Draft, planner: Planner, node: Node) -> bool:
     return True
 
 
-def complete(draft: Draft, parts: Sequence[Part | int]) -> Plan:
+def complete(draft: Draft, parts: Sequence[Part | int], values: tuple[tuple[int, Array], ...]) -> Plan:
     """Give the memory its places, and the rows their addresses."""
     memory = aligned(place(draft.buffers))
     table = np.zeros((len(draft.rows), COLUMNS), np.int64)
@@ -218,13 +230,14 @@ def complete(draft: Draft, parts: Sequence[Part | int]) -> Plan:
             tuple(port(y, draft.held[y.index]) for y in outputs),
         )
     sums = draft.keep(aligned(SUMS_BYTES))
-    return Plan(program, table, places, memory, tuple(draft.constants), ports, sums)
+    return Plan(program, values, table, places, memory, tuple(draft.constants), ports, sums)
 
 
 def is_whole(draft: Draft, parts: Sequence[Part | int]) -> bool:
     """Whether all is one segment, but for CALL_ONCE before it, with inputs and outputs each in a place of their own."""
     *before, last = parts
-    if not isinstance(last, Part) or any(isinstance(each, Part) or not is_call_once(draft, each) for each in before):
+    once = {node.index for node in draft.subgraph.nodes if node.op == BuiltinOperator.CALL_ONCE}
+    if not isinstance(last, Part) or any(isinstance(each, Part) or each not in once for each in before):
         return False
     inputs, outputs = draft.subgraph.inputs, draft.subgraph.outputs
     made = {y.index for node in last.nodes for y in node.outputs}
@@ -232,8 +245,3 @@ def is_whole(draft: Draft, parts: Sequence[Part | int]) -> bool:
         return False
     held = [id(draft.held[each.index]) for each in (*inputs, *outputs)]
     return len(set(held)) == len(held)
-
-
-def is_call_once(draft: Draft, node: int) -> bool:
-    """Whether the node only sets up variables."""
-    return draft.subgraph.nodes[node].op == BuiltinOperator.CALL_ONCE

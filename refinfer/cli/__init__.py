@@ -29,7 +29,7 @@ from refinfer.schema.errors import RefinferError, UsageError
 
 READER_LEFT = YES  # who closes the pipe has seen enough; nothing went wrong
 
-NEEDED_TO_COMPUTE = "numpy"  # what `fit` does without
+NEEDED_TO_COMPUTE = {"numpy", "flatbuffers"}  # what `fit` does without
 
 EPILOG = """\
 exit codes:
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(error)
         return ERROR
     except ModuleNotFoundError as error:
-        if error.name != NEEDED_TO_COMPUTE:
+        if error.name not in NEEDED_TO_COMPUTE:
             raise
         complain(f"this needs {error.name}: pip install {error.name}")
         return ERROR

@@ -21,6 +21,8 @@ def plan(arguments: Namespace) -> int:
         raise UsageError("--dilate-1x1 lets outputs lie over inputs, and --no-overlap does not")
     targets = [find_target(name) for name in arguments.target or PORTABLE]
     if arguments.output is not None:
+        import flatbuffers  # noqa: F401  # the writer needs it: better to hear of it now
+
         check_new(arguments.output, arguments.force)
     graph = load(arguments.model)
     try:

@@ -1,17 +1,22 @@
-"""`Model` → bytes: the tables of a model, written as a ``.tflite`` file."""
+"""`Model` → bytes: the tables of a model, written as a ``.tflite`` file.
+
+The only part of this room that needs a package: `flatbuffers`, whose Builder writes from the end of the file to its
+start, so that children come before what points to them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import copysign
-from struct import pack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from refinfer.schema.builder import Builder, Inline
 from refinfer.schema.errors import UsageError
 from refinfer.schema.file import IDENTIFIER
 from refinfer.schema.flatbuffer import WIDTHS, Field, Table
 from refinfer.schema.tables import Model
+
+if TYPE_CHECKING:
+    from flatbuffers import Builder
 
 DATA_ALIGNMENT = 16  # of constants [schema.fbs: Buffer.data, force_align]
 
@@ -22,14 +27,13 @@ def write(model: Model) -> bytes:
     Values that equal their default are left out, as every writer of FlatBuffers does. Constants lie at multiples of 16.
     Raises UsageError if some lie beyond the flatbuffer, as in models of gigabytes: they would not be where it says.
     """
+    from flatbuffers import Builder  # the readers of this room do without it
+
     check_whole(model)
-    return write_table(model, IDENTIFIER)
-
-
-def write_table(root: Table, identifier: bytes = b"") -> bytes:
-    """The bytes of a FlatBuffer with this root, such as the metadata of a model."""
-    builder = Builder()
-    return builder.finish(_table(builder, root), identifier)
+    builder = Builder(1024)
+    builder.ForceDefaults(True)  # what to leave out is decided here
+    builder.Finish(_table(builder, model), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def check_whole(model: Model) -> None:
@@ -49,24 +53,20 @@ def _beyond(model: Model) -> Iterator[tuple[str, int, int]]:
 
 
 def _table(builder: Builder, table: Table) -> int:
-    """Write `table` after all that it points to; its place."""
+    """Write `table` after all that it points to; its offset."""
     fields = type(table).fields
     values = [getattr(table, field.name) for field in fields]
-    places = [
+    offsets = [
         None if value is None or field.inline else _child(builder, field, value)
         for field, value in zip(fields, values, strict=True)
     ]
-    return builder.table(
-        [
-            _number(field, value) if field.inline else place
-            for field, value, place in zip(fields, values, places, strict=True)
-        ]
-    )
-
-
-def _number(field: Field, value: Any) -> Inline | None:
-    """What stands in the table itself, if it has to."""
-    return (field.code, value) if _is_said(value, field.default) else None
+    builder.StartObject(len(fields))
+    for slot, (field, value, offset) in enumerate(zip(fields, values, offsets, strict=True)):
+        if field.inline and _is_said(value, field.default):
+            builder.PrependSlot(_flags(field.code), slot, value, field.default)
+        elif offset is not None:
+            builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
+    return int(builder.EndObject())
 
 
 def _is_said(value: Any, default: Any) -> bool:
@@ -74,18 +74,52 @@ def _is_said(value: Any, default: Any) -> bool:
 
 
 def _child(builder: Builder, field: Field, value: Any) -> int:
-    """Write what a field points to; its place."""
+    """Write what a field points to; its offset."""
     if isinstance(value, str):
-        return builder.string(value)
+        return int(builder.CreateString(value))
     if isinstance(value, Table):
         return _table(builder, value)
     if isinstance(value, bytes | memoryview) and field.code in ("", "B"):
-        data = memoryview(value).cast("B")
-        return builder.vector(data, len(data), DATA_ALIGNMENT)
+        return _bytes(builder, memoryview(value).cast("B"))
     if field.code:
-        return builder.vector(_bytes(field.code, value), len(value), WIDTHS[field.code])
-    return builder.offsets([_table(builder, each) for each in value])
+        return _numbers(builder, field.code, value)
+    return _offsets(builder, [_table(builder, each) for each in value])
 
 
-def _bytes(code: str, numbers: Sequence[int | float]) -> bytes:
-    return pack(f"<{len(numbers)}{code}", *numbers)
+def _bytes(builder: Builder, data: memoryview) -> int:
+    builder.StartVector(1, len(data), DATA_ALIGNMENT)
+    builder.head -= len(data)
+    builder.Bytes[builder.head : builder.head + len(data)] = data
+    return int(builder.EndVector())
+
+
+def _numbers(builder: Builder, code: str, numbers: Sequence[int | float]) -> int:
+    builder.StartVector(WIDTHS[code], len(numbers), WIDTHS[code])
+    for number in reversed(numbers):
+        builder.Prepend(_flags(code), number)
+    return int(builder.EndVector())
+
+
+def _offsets(builder: Builder, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+def _flags(code: str) -> Any:
+    from flatbuffers import number_types as types
+
+    return {
+        "?": types.BoolFlags,
+        "b": types.Int8Flags,
+        "B": types.Uint8Flags,
+        "h": types.Int16Flags,
+        "H": types.Uint16Flags,
+        "i": types.Int32Flags,
+        "I": types.Uint32Flags,
+        "q": types.Int64Flags,
+        "Q": types.Uint64Flags,
+        "f": types.Float32Flags,
+        "d": types.Float64Flags,
+    }[code]

@@ -334,16 +334,21 @@ def arithmetic(p: Operands, table: Mapping[tuple[TensorType, TensorType], Callab
 
 def fold_hybrid(p: Operands) -> Start:
     """Quantized with a zero point where scales differ, or channels are grouped [conv.cc: EvalHybridPerChannel]."""
-    scales = filter_scales(p)
     symmetric = fold_symmetric(p)
     asymmetric = fold_asymmetric(p, lambda image_scales, channel_scales: (channel_scales, image_scales))
-    is_per_channel = any(scale != scales[0] for scale in scales) and p.weights.type != TensorType.UINT8
+    has_several_scales = is_per_channel(p)
 
     def start(x: Array, weights: Array, bias: Array | None) -> tuple[Array, Array, Finish]:
         is_grouped = x.shape[3] != weights.shape[3]
-        return (asymmetric if is_per_channel or is_grouped else symmetric)(x, weights, bias)
+        return (asymmetric if has_several_scales or is_grouped else symmetric)(x, weights, bias)
 
     return start
+
+
+def is_per_channel(p: Operands) -> bool:
+    """Whether the scales of a hybrid filter differ; those of an old file's count as one."""
+    scales = filter_scales(p)
+    return any(scale != scales[0] for scale in scales) and p.weights.type != TensorType.UINT8
 
 
 def fold_depthwise_hybrid(p: Operands) -> Start:

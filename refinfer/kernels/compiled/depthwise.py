@@ -147,6 +147,7 @@ def depthwise(
     parameters: int,
     parameter_bytes: int,
     offset: int,
+    offset_step: int,
     low: int,
     high: int,
     output: int,
@@ -178,7 +179,7 @@ def depthwise(
                     )  # fmt: skip
                 for x in range(taps_across):
                     places[k * taps_across + x] = row + 4 * x * dilation_across * channels * multiplier
-            line = output + (b * rows + i) * row_bytes
+            line, of_row = output + (b * rows + i) * row_bytes, offset + (b * rows + i) * offset_step
             for v in range(vectors - 1, -1, -1):
                 for t in range(taps):
                     places[t] += 4 * LANES * v
@@ -187,7 +188,7 @@ def depthwise(
                     sums_of_any_taps((tables, taps, w, pixels, step, p, offset, low, high, sums, 4 * LANES))
                     for x in range(pixels):
                         here, there = sums + 4 * LANES * x, out + pixel_bytes * x
-                        requantize_row(scaling, here, 1, p, parameter_bytes, offset, low, high, there, size)
+                        requantize_row(scaling, here, 1, p, parameter_bytes, of_row, low, high, there, size)
                 elif taps == 6:
                     of_six_taps((tables, taps, w, pixels, step, p, offset, low, high, out, pixel_bytes))
                 else:

@@ -41,6 +41,7 @@ def multiply(
     parameters: int,
     parameter_bytes: int,
     offset: int,
+    offset_step: int,
     low: int,
     high: int,
     output: int,
@@ -49,7 +50,7 @@ def multiply(
     size: int,
     sums: int,
 ) -> None:
-    """y[r, c] = requantize(sum over k of x[r, k] * w[k, c])"""
+    """y[r, c] = requantize(sum over k of x[r, k] * w[k, c]), with the offset + r * offset_step"""
     stride = 2 * LANES * weight_bytes * pairs
     last = vectors
     while last > 0:
@@ -59,7 +60,8 @@ def multiply(
         if rows < ROWS or weight_bytes == 1:
             for r in range(rows):
                 multiply_row(images, starts + 8 * r, taps, pairs, w, weight_bytes, count, stride, sums)
-                requantize_row(scaling, sums, count, p, parameter_bytes, offset, low, high, y + r * row_bytes, size)
+                there, of_row = y + r * row_bytes, offset + r * offset_step
+                requantize_row(scaling, sums, count, p, parameter_bytes, of_row, low, high, there, size)
         else:
             for block in range((rows + ROWS - 1) // ROWS):
                 first = min(block * ROWS, rows - ROWS)
@@ -69,8 +71,8 @@ def multiply(
                     tile_of_one((images, starts + 8 * first, taps, pairs, w, stride, sums))
                 for r in range(ROWS):
                     here = sums + 4 * LANES * count * r
-                    there = y + (first + r) * row_bytes
-                    requantize_row(scaling, here, count, p, parameter_bytes, offset, low, high, there, size)
+                    there, of_row = y + (first + r) * row_bytes, offset + (first + r) * offset_step
+                    requantize_row(scaling, here, count, p, parameter_bytes, of_row, low, high, there, size)
 
 
 @njit

@@ -22,6 +22,7 @@ from refinfer.kernels.compiled.records import (
     Pool,
     PoolFloats,
     Quantize,
+    QuantizeRows,
     Record,
     Resize,
     Softmax,
@@ -57,7 +58,8 @@ from refinfer.kernels.compiled.records import (
     SOFTMAX_FLOATS,
     SUM_FLOATS,
     EXTREME_BYTES,
-) = range(25)
+    QUANTIZE_ROWS,
+) = range(26)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -85,4 +87,5 @@ OPCODES: dict[type[Record], int] = {
     SoftmaxFloats: SOFTMAX_FLOATS,
     SumFloats: SUM_FLOATS,
     ExtremeBytes: EXTREME_BYTES,
+    QuantizeRows: QUANTIZE_ROWS,
 }

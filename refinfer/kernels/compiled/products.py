@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from refinfer.kernels import convolution, fully_connected
-from refinfer.kernels.arithmetic.doubles import Range
 from refinfer.kernels.arithmetic.fixedpoint import scale_int64, scale_twice
 from refinfer.kernels.arithmetic.products import Params
 from refinfer.kernels.common import input_at, optional_input, options_of, output_at
@@ -50,6 +49,16 @@ class Scaling(NamedTuple):
     kind: int
     parameters: Array
     nbytes: int  # of one vector's
+
+
+class Finish(NamedTuple):
+    """The zero point of the outputs, their limits and type; or the addresses of the scales of rows, and of limits."""
+
+    offset: Address
+    low: int
+    high: int
+    dtype: np.dtype[Any]
+    offset_step: int = 0  # from one row to the next
 
 
 def plan_conv(draft: Draft, node: Node) -> None:
@@ -112,11 +121,10 @@ def plan_depthwise_of(draft: Draft, node: Node, declared: Shape | None, believed
     params = convolution.PARAMS[p.x.type, p.weights.type](p)
     shape, filters = draft.shape(p.x), constant(p.weights)
     assert filters is not None
-    _, taps_down, taps_across, outputs = filters.shape
+    outputs = filters.shape[3]
     multiplier = outputs // shape[3]
     require_compiled(outputs == multiplier * shape[3] and (not believed or options.depth_multiplier == multiplier))
     grid = window_grid(options, shape, filters.shape, declared)
-    rows, columns = grid
     weights = filters[0].astype(np.int64) + params.filter_offset
     bias = bias_values(node, outputs)
     if shape[3] == 1:  # all channels see the same pixels: an ordinary convolution
@@ -127,31 +135,51 @@ def plan_depthwise_of(draft: Draft, node: Node, declared: Shape | None, believed
         starts = window_starts(grid, shape, image)
         multiply(draft, images, starts, taps, packed, scaling, finish_of(params), draft.write(p.y), 0, outputs)
         return
+    by_channel = np.moveaxis(weights, -1, 0)
+    largest = limit(p.x, params.input_offset)
+
+    def scaling_of_all(repeat: int) -> Scaling:
+        repeated = np.tile(by_channel, (repeat, 1, 1))
+        return scaling_of(params.requantize, repeated, np.tile(bias, repeat), largest, slice(0, outputs))
+
+    finish, output = finish_of(params), draft.write(p.y)
+    source, kind = draft.read(p.x), KINDS[p.x.type]
+    add_depthwise(draft, source, kind, params.input_offset, shape, grid, by_channel, scaling_of_all, finish, output)
+
+
+def add_depthwise(
+    draft: Draft,
+    source: Address,
+    kind: int,
+    input_offset: int,
+    shape: Shape,
+    grid: Sequence[Windows],
+    weights: Array,
+    scaling_of_all: Callable[[int], Scaling],
+    finish: Finish,
+    output: Address,
+) -> None:
+    """A row for filters [channels, down, across]; the scaling is asked for that of all channels so many times over."""
+    rows, columns = grid
+    outputs, taps_down, taps_across = weights.shape
     pixels = columns.number
     require_compiled(rows.number > 0 and pixels > 0)
     wide = max((pixels - 1) * columns.stride + span(taps_across, columns.dilation), columns.before + 1)
     repeat = pixels if columns.stride == 1 and outputs % LANES else 1
-    by_channel = np.moveaxis(weights, -1, 0)
-    scaling = scaling_of(
-        params.requantize,
-        np.tile(by_channel, (repeat, 1, 1)),
-        np.tile(bias, repeat),
-        limit(p.x, params.input_offset),
-        slice(0, outputs),
-    )
+    scaling = scaling_of_all(repeat)
     pairs_down = (taps_down + 1) // 2
     slots = 2 * rows.dilation * (pairs_down - 1) + 1
-    size = dtype_of(p.y.type).itemsize
+    size = finish.dtype.itemsize
     require_compiled(4 * slots * wide * outputs <= MAX_IMAGE_BYTES)
     draft.add(
         Depthwise(
-            source=draft.read(p.x),
-            kind=KINDS[p.x.type],
+            source=source,
+            kind=kind,
             batches=shape[0],
             height=shape[1],
             width=shape[2],
             channels=shape[3],
-            multiplier=multiplier,
+            multiplier=outputs // shape[3],
             top=rows.before,
             left=columns.before,
             padded_width=wide,
@@ -165,18 +193,19 @@ def plan_depthwise_of(draft: Draft, node: Node, declared: Shape | None, believed
             pixels=pixels // repeat,
             step=4 * columns.stride * outputs,
             vectors=-(-outputs * repeat // LANES),
-            weights=draft.keep(pack(pairs_of_rows(by_channel, repeat), np.int16)),
+            weights=draft.keep(pack(pairs_of_rows(weights, repeat), np.int16)),
             scaling=scaling.kind,
             parameters=draft.keep(scaling.parameters),
             parameter_bytes=scaling.nbytes,
-            offset=params.output_offset,
-            low=params.low,
-            high=params.high,
-            output=draft.write(p.y),
+            offset=finish.offset,
+            offset_step=finish.offset_step,
+            low=finish.low,
+            high=finish.high,
+            output=output,
             pixel_bytes=size * outputs,
             row_bytes=size * outputs * pixels,
             size=size,
-            input_offset=params.input_offset,
+            input_offset=input_offset,
             pairs=draft.scratch(4 * slots * wide * outputs),
             tables=draft.scratch(8 * (pairs_down * taps_across + slots)),
             sums=draft.scratch(4 * LANES * pixels),
@@ -279,7 +308,7 @@ def multiply(
     taps: Array,
     weights: Array,
     scaling: Scaling,
-    finish: Range,
+    finish: Finish,
     output: Address,
     first: int,
     channels: int,
@@ -302,6 +331,7 @@ def multiply(
             draft.keep(scaling.parameters),
             scaling.nbytes,
             finish.offset,
+            finish.offset_step,
             finish.low,
             finish.high,
             output,
@@ -312,9 +342,9 @@ def multiply(
     )
 
 
-def finish_of(p: Params) -> Range:
+def finish_of(p: Params) -> Finish:
     """What outputs are limited to."""
-    return Range(p.output_offset, p.low, p.high, p.dtype)
+    return Finish(p.output_offset, p.low, p.high, p.dtype)
 
 
 def bias_values(node: Node, channels: int) -> Array:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from refinfer.schema.enums import TensorType
 
-FIXED, WIDE, FLOATING = range(3)
+FIXED, WIDE, FLOATING, HYBRID, HYBRID_IN_TURN = range(5)
 """How sums are scaled; see requantize.py."""
 
 ADDED, SUBTRACTED, MULTIPLIED, DIVIDED, LARGER, SMALLER, SQUARED_DIFFERENCE = range(7)
@@ -52,8 +52,28 @@ class Widen(NamedTuple):
     target: Address
 
 
+class QuantizeRows(NamedTuple):
+    """Floats as integers, less their zero point, as int16: every image with a scale of its own; margins as in Widen."""
+
+    source: Address
+    batches: int
+    height: int
+    width: int
+    top: int
+    left: int
+    padded_height: int
+    padded_width: int
+    has_zero_point: bool
+    target: Address
+    repeats: int  # how often the scale of an image is written
+    scales: Address
+
+
 class Multiply(NamedTuple):
-    """Rows times channels by the microkernel, and requantized."""
+    """Rows times channels by the microkernel, and requantized.
+
+    Where sums become floats, `offset` is the address of the scale of the first row, and `low` that of limits.
+    """
 
     images: Address
     starts: int
@@ -66,7 +86,8 @@ class Multiply(NamedTuple):
     scaling: int
     parameters: int
     parameter_bytes: int
-    offset: int
+    offset: Address
+    offset_step: int  # from one row to the next
     low: int
     high: int
     output: Address
@@ -76,7 +97,7 @@ class Multiply(NamedTuple):
 
 
 class Depthwise(NamedTuple):
-    """A filter for each channel, and requantized."""
+    """A filter for each channel, and requantized; `offset` and `low` as in Multiply."""
 
     source: Address
     kind: int
@@ -102,7 +123,8 @@ class Depthwise(NamedTuple):
     scaling: int
     parameters: int
     parameter_bytes: int
-    offset: int
+    offset: Address
+    offset_step: int  # from one row of the image to the next
     low: int
     high: int
     output: Address
@@ -464,6 +486,7 @@ Record = (
     | MultiplyFloats
     | DepthwiseFloats
     | Widen
+    | QuantizeRows
     | Multiply
     | Depthwise
     | Combine

@@ -1,13 +1,13 @@
 """From sums to outputs: the epilogue of everything that multiplies.
 
-Three ways to scale, chosen by the fold (see fixedpoint.py and numerics.py, which these agree with bit for bit):
+Three ways to scale to integers, chosen by the fold (see fixedpoint.py and numerics.py, whose bits these have):
 
     FIXED      two roundings in int32            scale_twice
     WIDE       int64 with a multiplier of 16 bit scale_int64
     FLOATING   one rounding of a double          round_away
 
 Each adds the bias first, and then the output's zero point and limits. Sums wrap around in int32 as C's do (FIXED), or a
-plan has made sure that none can (WIDE, FLOATING).
+plan has made sure that none can (WIDE, FLOATING). In HYBRID and HYBRID_IN_TURN, outputs are floats (see hybrid.py).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import numpy as np
 from llvmlite import ir
 
 from refinfer.kernels.arithmetic.fixedpoint import round_away, scale_twice, wrap_int32
+from refinfer.kernels.compiled.hybrid import scaled_in_turn, scaled_to_floats
 from refinfer.kernels.compiled.jit import INTERPRETED, LANES, as_array, njit
-from refinfer.kernels.compiled.records import FIXED, FLOATING
+from refinfer.kernels.compiled.records import FIXED, FLOATING, HYBRID, WIDE
 from refinfer.kernels.compiled.vectors import I8, I16, I32, I64, all_lanes, generated, load, pick, splat, store, word
 
 if TYPE_CHECKING:
@@ -199,5 +200,9 @@ def requantize_row(
                 float_to_bytes((here, there, offset, low, high, out))
             else:
                 float_to_words((here, there, offset, low, high, out))
-        else:
+        elif scaling == WIDE:
             wide_to_words((here, there, offset, low, high, out))
+        elif scaling == HYBRID:
+            scaled_to_floats((here, there, offset, low, high, out))
+        else:
+            scaled_in_turn((here, there, offset, low, high, out))

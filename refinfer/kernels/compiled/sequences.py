@@ -13,13 +13,12 @@ import numpy as np
 
 from refinfer.kernels import lstm, lstm_float, lstm_full, lstm_integer, lstm_plain, svdf
 from refinfer.kernels.arithmetic import gemmlowp
-from refinfer.kernels.arithmetic.doubles import Range
 from refinfer.kernels.common import input_at, optional_input, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
 from refinfer.kernels.compiled.float_products import pack as pack_floats
 from refinfer.kernels.compiled.functions import address_of
 from refinfer.kernels.compiled.jit import LANES
-from refinfer.kernels.compiled.products import ONE_BY_ONE, fixed_scaling, multiply, pack, window_taps
+from refinfer.kernels.compiled.products import ONE_BY_ONE, Finish, fixed_scaling, multiply, pack, window_taps
 from refinfer.kernels.compiled.records import KINDS, Lstm, LstmFloats, Svdf, Widen
 from refinfer.kernels.compiled.simple import scaling
 from refinfer.kernels.compute import constant
@@ -184,7 +183,7 @@ def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: A
     bias = np.concatenate([bias_of(gate.bias, cells) for gate in cell.gates])
     taps, pairs = window_taps(weights.reshape(channels, 1, 1, depth), ONE_BY_ONE, depth)
     of_inputs = fixed_scaling(bias, *of_channels(p.weights, cells))
-    finish = Range(0, -32768, 32767, np.dtype(np.int16))
+    finish = Finish(0, -32768, 32767, np.dtype(np.int16))
     multiply(draft, images, 2 * depth * np.arange(rows), taps, pairs, of_inputs, finish, start, 0, channels)
     taps, pairs = window_taps(recurrent.reshape(channels, 1, 1, cells), ONE_BY_ONE, cells)
     of_state = fixed_scaling(np.zeros(channels, np.int64), *of_channels(p.recurrent, cells))
@@ -305,7 +304,7 @@ def plan_svdf(draft: Draft, node: Node) -> None:
     images, numbers = draft.scratch(2 * batches * depth), batches * depth
     draft.add(Widen(draft.read(x), KINDS[x.type], 1, 1, numbers, 0, 0, 1, numbers, -p.input_zero_point, images))
     limits, zero = np.iinfo(p.state_dtype), p.state_zero_point
-    finish = Range(zero, int(limits.min) + zero, int(limits.max) + zero, limits.dtype)  # a sum beyond that wraps around
+    finish = Finish(zero, int(limits.min) + zero, int(limits.max) + zero, limits.dtype)  # beyond that, it wraps around
     newest = draft.scratch(limits.dtype.itemsize * batches * filters)
     taps, pairs = window_taps(feature.astype(np.int64).reshape(filters, 1, 1, depth), ONE_BY_ONE, depth)
     of_feature = fixed_scaling(np.zeros(filters, np.int64), *of_channels((p.feature,), filters))

@@ -36,6 +36,7 @@ from refinfer.kernels import (
     transpose_conv,
     unary,
 )
+from refinfer.kernels.compiled import hybrid_plans
 from refinfer.kernels.compiled.draft import Planner
 from refinfer.kernels.compiled.float_plans import (
     PLAN_LEAKY,
@@ -49,6 +50,7 @@ from refinfer.kernels.compiled.float_plans import (
     plan_softmax_of_floats,
     plan_sum_of_floats,
 )
+from refinfer.kernels.compiled.hybrid_plans import of_hybrid
 from refinfer.kernels.compiled.products import (
     plan_conv,
     plan_conv_as_declared,
@@ -169,11 +171,13 @@ OTHERS: dict[Compute, Planner] = {
     control_flow.COMPUTE_READ_VARIABLE: plan_read_variable,
     control_flow.COMPUTE_READ_VARIABLE_AS_DECLARED: plan_read_variable,
     control_flow.COMPUTE_VAR_HANDLE: plan_handle,
-    conv.COMPUTE_CONV_2D: plan_conv,
-    conv.COMPUTE_CONV_2D_AS_DECLARED: plan_conv_as_declared,
-    conv.COMPUTE_DEPTHWISE_CONV_2D: plan_depthwise,
-    conv.COMPUTE_DEPTHWISE_CONV_2D_AS_DECLARED: plan_depthwise_as_declared,
-    fully_connected.COMPUTE_FULLY_CONNECTED: plan_fully_connected,
+    conv.COMPUTE_CONV_2D: of_hybrid(hybrid_plans.plan_conv, plan_conv),
+    conv.COMPUTE_CONV_2D_AS_DECLARED: of_hybrid(hybrid_plans.plan_conv_as_declared, plan_conv_as_declared),
+    conv.COMPUTE_DEPTHWISE_CONV_2D: of_hybrid(hybrid_plans.plan_depthwise, plan_depthwise),
+    conv.COMPUTE_DEPTHWISE_CONV_2D_AS_DECLARED: of_hybrid(
+        hybrid_plans.plan_depthwise_as_declared, plan_depthwise_as_declared
+    ),
+    fully_connected.COMPUTE_FULLY_CONNECTED: of_hybrid(hybrid_plans.plan_fully_connected, plan_fully_connected),
     div.COMPUTE_DIV: plan_combination(DIVIDED, plan_table_of_constant),
     div.COMPUTE_DIV_AS_C: plan_combination(DIVIDED, plan_table_of_constant),
     mul.COMPUTE_MUL: plan_combination(MULTIPLIED, plan_product),

@@ -14,6 +14,7 @@ from refinfer.kernels.compiled.arithmetic import (
 from refinfer.kernels.compiled.depthwise import depthwise
 from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, look_up_words, move, quantize
 from refinfer.kernels.compiled.floats import depthwise_floats, multiply_floats, pad_floats, pool_floats
+from refinfer.kernels.compiled.hybrid import quantize_rows
 from refinfer.kernels.compiled.jit import entry
 from refinfer.kernels.compiled.multiply import multiply, widen
 from refinfer.kernels.compiled.opcodes import (
@@ -36,6 +37,7 @@ from refinfer.kernels.compiled.opcodes import (
     POOL,
     POOL_FLOATS,
     QUANTIZE,
+    QUANTIZE_ROWS,
     RESIZE,
     SOFTMAX,
     SOFTMAX_FLOATS,
@@ -63,13 +65,13 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
         elif r[0] == MULTIPLY:
             multiply(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
-                r[13], r[14], r[15], r[16], r[17], r[18], sums,
+                r[13], r[14], r[15], r[16], r[17], r[18], r[19], sums,
             )  # fmt: skip
         elif r[0] == DEPTHWISE:
             depthwise(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24],
-                r[25], r[26], r[27], r[28], r[29], r[30], r[31], r[32], r[33], r[34], r[35],
+                r[25], r[26], r[27], r[28], r[29], r[30], r[31], r[32], r[33], r[34], r[35], r[36],
             )  # fmt: skip
         elif r[0] == COMBINE:
             combine(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11])
@@ -136,3 +138,5 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             sum_floats(r[1], r[2], r[3], r[4], r[5], r[6])
         elif r[0] == EXTREME_BYTES:
             extreme_bytes(r[1], r[2], r[3], r[4], r[5])
+        elif r[0] == QUANTIZE_ROWS:
+            quantize_rows(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12])

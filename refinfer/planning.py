@@ -32,7 +32,7 @@ from refinfer.schema.tables import Model
 from refinfer.simulator import Refused, simulate
 from refinfer.simulator.head import OFFLINE_PLAN, ONLINE, PlannedBuffer
 from refinfer.simulator.lifetimes import UNUSED
-from refinfer.simulator.overlap import Rules, common_rules, overlaps, sharing, unsafe
+from refinfer.simulator.overlap import Rules, common_rules, overlaps, sharing
 from refinfer.simulator.report import SCHEMA, Arena, Report, model_to_dict
 from refinfer.simulator.targets import TARGETS, Target, find_target
 
@@ -235,7 +235,7 @@ class Planning:
                 report = simulate(self.graph, target)
             except Refused:
                 report = plain
-            yield plain if report.refusal or unsafe(self.graph, report.buffers, target.build) else report
+            yield plain if report.refusal or report.clashes else report
 
     def plan(self, reorder: bool, overlap: bool, dilate: bool) -> Plan:
         """Pull the levers one after the other."""
@@ -347,7 +347,7 @@ class Planning:
         for target, plain, before in zip(self.targets, self.reports, self.before, strict=True):
             report = simulate(graph, target)
             most = min(plain.arena.minimum, before.arena.minimum)
-            if report.arena.minimum > most or unsafe(graph, report.buffers, target.build):
+            if report.arena.minimum > most or report.clashes:
                 return None
             reports.append(report)
         return Judged(draft, tuple(reports))
@@ -522,8 +522,7 @@ def check_plan(model: Source | Graph, target: str | Target) -> Check:
         report = simulate(graph, target)
     except Refused as refused:
         return Check(target.name, refused, ())
-    found = unsafe(graph, report.buffers, target.build)
-    names = tuple((report.buffers[one].what, report.buffers[two].what) for one, two in found)
+    names = tuple((report.buffers[one].what, report.buffers[two].what) for one, two in report.clashes)
     return Check(target.name, report.refusal, names)
 
 

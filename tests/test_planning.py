@@ -16,6 +16,7 @@ import refinfer
 from refinfer.kernels.common import input_at
 from refinfer.kernels.compute import dtype_of
 from refinfer.kernels.registry import DIALECTS
+from refinfer.page.html import page
 from refinfer.planning import PORTABLE, RECORD, Plan, check_plan, holds, plan
 from refinfer.rewrite import changed, with_metadata
 from refinfer.schema import Graph, parse, read_model
@@ -26,6 +27,10 @@ from refinfer.schema.writer import write
 from refinfer.simulator.head import OFFLINE_PLAN
 from refinfer.simulator.overlap import unsafe
 from refinfer.simulator.targets import TARGETS
+from refinfer.terminal.fit import fit_lines
+from refinfer.terminal.memory import memory_lines
+from refinfer.terminal.scan import scan_lines
+from refinfer.terminal.text import Screen
 from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, installed, referee
 from tests import corpus
 from tests.comparisons import WHEEL, smallest_arena
@@ -173,6 +178,27 @@ def test_a_plan_by_another_hand_is_not_believed() -> None:
     wrong = with_plan(chain(2), [0, 256, 272])
     assert [check_plan(wrong, name).holds for name in ("cortex-m4", "x86-64")] == [False, False]
     assert plan(wrong, ["cortex-m4"]).before["cortex-m4"].head == 512  # without it
+
+
+def test_whoever_looks_at_an_unsafe_plan_is_warned(tmp_path: Path) -> None:
+    path = tmp_path / "planned.tflite"
+    path.write_bytes(write(planned(plan(chain(2), ["cortex-m4"])).model))
+    safe, unsafe_there = (refinfer.simulate(path, name) for name in ("cortex-m4", "nano33ble-arduino"))
+    assert safe.clashes == ()
+    assert unsafe_there.to_dict()["clashes"] == [[0, 1], [1, 2]]
+    verdict = refinfer.fit(path, "nano33ble")
+    assert verdict.fits
+    assert "nano33ble-arduino" in verdict.to_dict()["unsafe_on"]
+    assert "cortex-m4" not in verdict.unsafe_on
+    warning = "The plan in the file is not safe on nano33ble-arduino"
+    screen = Screen(width=200, unicode=False, colour=False)
+    assert any(line.startswith(warning) for line in memory_lines(unsafe_there, everything=False, screen=screen))
+    assert not any("not safe" in line for line in memory_lines(safe, everything=False, screen=screen))
+    assert any(line.startswith(warning) for line in fit_lines(verdict, (), screen))
+    (found,) = refinfer.fit_many([path], "nano33ble")
+    assert f"  {path.name}: {', '.join(verdict.unsafe_on)}" in list(scan_lines([found], verdict.board, screen))
+    assert f'<p class="warning">{warning}' in page(unsafe_there)
+    assert 'class="warning"' not in page(safe)
 
 
 def test_a_check_tells_that_tflm_does_not_take_the_plan() -> None:

@@ -115,6 +115,12 @@ class Verdict:
         """Flash that is left beside the model; negative where there is too little."""
         return _margin(self.flash_available, self.flash_needed)
 
+    @property
+    def unsafe_on(self) -> tuple[str, ...]:
+        """The board's targets on which the plan in the model lets buffers overwrite one another."""
+        judged = (self, *self.others)
+        return tuple(each.report.target.name for each in judged if each.report is not None and each.report.clashes)
+
     def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON-ready dicts and lists; docs/boards.md documents the fields."""
         return {
@@ -138,6 +144,7 @@ class Verdict:
             },
             "static_ram": [to_plain(each) for each in self.static_ram],
             "refusal": refusal_to_dict(self.refusal) if self.refusal else None,
+            "unsafe_on": list(self.unsafe_on),
             "not_counted": list(self.not_counted),
         }
 

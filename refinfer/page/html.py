@@ -24,7 +24,15 @@ from refinfer.simulator.head import PlannedBuffer
 from refinfer.simulator.loading import loading
 from refinfer.simulator.report import Allocation, Report, Step
 from refinfer.terminal.fit import flash_and_static, headline, to_paste
-from refinfer.terminal.memory import OPERATORS, OWNERS, arena_in_words, needed_and_used, owner_of, tensor_name
+from refinfer.terminal.memory import (
+    OPERATORS,
+    OWNERS,
+    arena_in_words,
+    needed_and_used,
+    owner_of,
+    tensor_name,
+    unsafe_plan,
+)
 from refinfer.terminal.names import buffer_name, model_name, operator_name
 from refinfer.terminal.text import Screen, percent, plural, printable, size
 
@@ -117,6 +125,8 @@ def answer(report: Report, verdict: Verdict | None, smallest: Sequence[Verdict])
         yield f'<p class="answer">{escaped(takes)}</p>'
         if report.refusal is not None:
             yield f"<p>{escaped(f'TFLM loads it, but Invoke fails: {report.refusal}')}</p>"
+    if report.clashes:
+        yield f'<p class="warning">{escaped(unsafe_plan([report.target.name]))}</p>'
     if smallest:
         yield "<p>The smallest boards that fit, each with the worst build of TFLM that it may have:</p>"
         yield table(

@@ -116,7 +116,9 @@ class Report:
     """Where every byte of the arena goes, for one model on one target.
 
     `graph` is the model that was looked at. `refusal` is set when TFLM loads the model but fails in Invoke, or gives
-    nonsense there: the numbers are then those of an arena that is allocated in vain. `lower_bound` is what no plan of
+    nonsense there: the numbers are then those of an arena that is allocated in vain. `clashes` are pairs of `buffers`
+    that share bytes while both are needed, in a way that these kernels do not allow; only a plan in the file can bring
+    that about. `lower_bound` is what no plan of
     the head can undercut without overlapping buffers. `two_arenas` is set if the target has two.
     """
 
@@ -131,6 +133,7 @@ class Report:
     lower_bound: int
     refusal: Refused | None
     two_arenas: TwoArenas | None = None
+    clashes: tuple[tuple[int, int], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-ready dicts and lists; the fields are documented in docs/json.md."""
@@ -146,6 +149,7 @@ class Report:
             "steps": [to_plain(step) for step in self.steps],
             "peak": to_plain(self.peak) if self.peak else None,
             "lower_bound": self.lower_bound,
+            "clashes": [list(pair) for pair in self.clashes],
             "refusal": refusal_to_dict(self.refusal) if self.refusal else None,
         }
 

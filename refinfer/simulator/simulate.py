@@ -10,7 +10,7 @@ from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
 from refinfer.simulator.allocate import VARIABLES, Allocated, allocate, refused_by_invoke
 from refinfer.simulator.arena import Move, Section, smallest_passing, smallest_safe, tail_used
-from refinfer.simulator.head import PlannedBuffer
+from refinfer.simulator.head import OFFLINE_PLAN, PlannedBuffer
 from refinfer.simulator.report import (
     Allocation,
     Arena,
@@ -51,7 +51,14 @@ def simulate(model: Source | Graph, target: str | Target = "cortex-m4") -> Repor
         lower_bound=max(live, default=0),
         refusal=refused_by_invoke(graph, target.build) or allocated.misread,
         two_arenas=two_arenas,
+        clashes=_clashes(graph, allocated, target) if OFFLINE_PLAN in graph.metadata else (),
     )
+
+
+def _clashes(graph: Graph, allocated: Allocated, target: Target) -> tuple[tuple[int, int], ...]:
+    from refinfer.simulator.overlap import unsafe  # few models have a plan
+
+    return tuple(unsafe(graph, allocated.buffers, target.build))
 
 
 def totals(moves: Sequence[Move], target: Target) -> tuple[Arena, TwoArenas | None]:

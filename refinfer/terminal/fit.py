@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from refinfer.fitting.verdict import DOES_NOT_FIT, FITS, REFUSED, UNKNOWN, Verdict
-from refinfer.terminal.memory import needed_and_used
+from refinfer.terminal.memory import needed_and_used, unsafe_plan
 from refinfer.terminal.names import buffer_name, model_name, operator_name
 from refinfer.terminal.text import (
     BOLD,
@@ -39,6 +39,8 @@ MARKS = {FITS: "yes", DOES_NOT_FIT: "no", REFUSED: "-", UNKNOWN: "?"}
 def fit_lines(verdict: Verdict, smaller: Sequence[Verdict], screen: Screen) -> Iterator[str]:
     """One model, one board. `smaller` is what `smallest_boards` says."""
     yield from headline(verdict, screen)
+    if verdict.unsafe_on:
+        yield from painted(unsafe_plan(verdict.unsafe_on), screen, RED)
     for paragraph in (
         to_paste(verdict),
         bars(verdict, screen),

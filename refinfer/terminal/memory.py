@@ -67,6 +67,8 @@ def totals(report: Report, screen: Screen) -> Iterator[str]:
     if report.refusal is not None:
         text = f"TFLM loads it, but Invoke fails: {printable(str(report.refusal))}"
         yield from painted(text, screen, RED)
+    if report.clashes:
+        yield from painted(unsafe_plan([report.target.name]), screen, RED)
     yield ""
     arena = report.arena
     yield from entries(
@@ -84,6 +86,14 @@ def headline(report: Report, screen: Screen) -> Iterator[str]:
     """The answer in a sentence."""
     takes = f"takes {arena_in_words(report.target, report.arena.minimum)}"
     return painted(f"{model_name(report.graph)} on {report.target.name} {takes}", screen, BOLD)
+
+
+def unsafe_plan(targets: Sequence[str]) -> str:
+    """A warning of the plan in a model, which lets buffers overwrite one another on these targets."""
+    where = f"{', '.join(targets[:-1])} and {targets[-1]}" if len(targets) > 1 else targets[0]
+    return (
+        f"The plan in the file is not safe on {where}: buffers may overwrite one another; 'refinfer check' says which."
+    )
 
 
 def arena_in_words(target: Target, nbytes: int) -> str:

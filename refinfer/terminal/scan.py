@@ -63,8 +63,14 @@ def scan_lines(found: Sequence[FileVerdict], board: Board, screen: Screen) -> It
     yield first
     for line, each in zip(lines, found, strict=True):
         yield screen.paint(line, (COLOURS | {UNREADABLE: RED})[each.outcome])
-    for title, outcome in (("Refused:", REFUSED), ("No model:", UNREADABLE)):
-        reasons = [(name, reason(each)) for name, each in zip(names, found, strict=True) if each.outcome == outcome]
+    named = list(zip(names, found, strict=True))
+    unsafe = [(name, ", ".join(each.verdict["unsafe_on"])) for name, each in named if each.verdict]
+    lists = {
+        "Refused:": [(name, reason(each)) for name, each in named if each.outcome == REFUSED],
+        "No model:": [(name, reason(each)) for name, each in named if each.outcome == UNREADABLE],
+        "With a plan that lets buffers overwrite one another, on:": [(name, where) for name, where in unsafe if where],
+    }
+    for title, reasons in lists.items():
         if reasons:
             yield ""
             yield title

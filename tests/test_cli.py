@@ -811,6 +811,8 @@ NEVER_SEEN_HERE = {
     "errors[].model",
     "errors[].error",
     "targets[].clashes[][]",
+    "clashes[][]",
+    "verdicts[].unsafe_on[]",
 }
 """Fields that are documented, but that no model or board of ours has anything in."""
 

@@ -10,12 +10,9 @@ Keras is tf-keras, that is Keras 2: it gives an LSTM as UNIDIRECTIONAL_SEQUENCE_
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": ""}
@@ -23,16 +20,13 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
-from ai_edge_litert import schema_py_generated as schema
-from right_answers import HELD_OUT, RUNTIMES, Array, frames
-from sklearn.datasets import load_digits
+from digits import shifted, split_digits
+from right_answers import HELD_OUT, Array, frames
+from tables import path_of, write_tables
 from tf_keras import layers
 
-HERE = Path(__file__).resolve().parent
-README = HERE / "README.md"
 SEED = 2026
 CLASSES = 10
-HELD_OUT_IMAGES = 360
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,6 @@ class Sample:
     """A network, how long it trains, and how the trained layers are put together for deployment."""
 
     name: str
-    what: str
     build: Callable[[], keras.Model]
     epochs: int
     deploy: Callable[[keras.Model], keras.Model] = lambda trained: trained
@@ -158,21 +151,7 @@ class LastRows(layers.Layer):  # type: ignore[misc]  # Keras has no types
         return rows
 
 
-# Data and training
-
-
-def split_digits() -> tuple[Array, Array, Array, Array]:
-    """Training images and labels, held-out images and labels: the last ones, never trained or calibrated on."""
-    images, labels = load_digits(return_X_y=True)
-    images, labels = images.reshape(-1, 8, 8).astype(np.uint8), labels.astype(np.uint8)
-    train, held_out = slice(-HELD_OUT_IMAGES), slice(-HELD_OUT_IMAGES, None)
-    return images[train], labels[train], images[held_out], labels[held_out]
-
-
-def shifted(images: Array) -> Array:
-    """The images in nine places: up to one pixel off in each direction."""
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    return np.concatenate([padded[:, row : row + 8, column : column + 8] for row in range(3) for column in range(3)])
+# Training
 
 
 def train(sample: Sample, images: Array, labels: Array) -> keras.Model:
@@ -226,49 +205,6 @@ def converter(model: keras.Model) -> Any:
     return result
 
 
-# The tables of the README
-
-
-def networks_table() -> str:
-    rows = [(sample.name, sample.what, operators(path_of(sample.name, "int8"))) for sample in SAMPLES]
-    return table(("network", "what it is", "operators"), rows)
-
-
-def files_table() -> str:
-    paths = [path_of(sample.name, variant) for sample in SAMPLES for variant in VARIANTS]
-    measured = [measure(runtime, paths) for runtime in RUNTIMES]
-    rows = [(path.stem, str(path.stat().st_size), *(counts[path.stem] for counts in measured)) for path in paths]
-    return table(("file", "bytes", *RUNTIMES), rows)
-
-
-def operators(path: Path) -> str:
-    """The operators of the main subgraph, each named once, in the order of their first use."""
-    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
-    used = [model.operatorCodes[operator.opcodeIndex].builtinCode for operator in model.subgraphs[0].operators]
-    return ", ".join(names[code] for code in dict.fromkeys(used))
-
-
-def measure(runtime: str, paths: list[Path]) -> dict[str, str]:
-    """What right_answers.py says of each file."""
-    command = [sys.executable, str(HERE / "right_answers.py"), runtime, *map(str, paths)]
-    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    return dict(line.split() for line in lines)
-
-
-def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def replace_block(page: str, name: str, text: str) -> str:
-    """The page with new text between `<!-- name: start -->` and `<!-- name: end -->`."""
-    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
-    new, count = re.subn(f"{start}.*{end}", f"{start}\n{text}\n{end}", page, flags=re.DOTALL)
-    assert count == 1, f"{README}: {count} blocks {start}, expected 1"
-    return new
-
-
 # All of it
 
 
@@ -282,22 +218,17 @@ def main(*names: str) -> None:
             model = train(sample, images, labels)
             for variant, convert in VARIANTS.items():
                 path_of(sample.name, variant).write_bytes(convert(model, images))
-    page = replace_block(README.read_text(), "networks", networks_table())
-    README.write_text(replace_block(page, "files", files_table()))
-
-
-def path_of(name: str, variant: str) -> Path:
-    return HERE / f"{name}_{variant}.tflite"
+    write_tables()
 
 
 VARIANTS = {"int8": convert_int8, "float": convert_float, "dynamic": convert_dynamic}
 SAMPLES = (
-    Sample("digits_dense", "fully connected, on 8×8 pixels", dense, epochs=60),
-    Sample("digits_conv", "convolutions and pooling, on 16×16 pixels", conv, epochs=20),
-    Sample("digits_residual", "two residual blocks, on 8×8 pixels", residual, epochs=20),
-    Sample("digits_lstm", "recurrent, on the rows of 16×16 pixels as a sequence", lstm, epochs=20),
-    Sample("digits_stream", "convolutions fed a row of 8 pixels a call", whole_picture, epochs=20, deploy=row_by_row),
-    Sample("digits_mobile", "a small MobileNet, on 96×96 pixels", mobile, epochs=10),
+    Sample("digits_dense", dense, epochs=60),
+    Sample("digits_conv", conv, epochs=20),
+    Sample("digits_residual", residual, epochs=20),
+    Sample("digits_lstm", lstm, epochs=20),
+    Sample("digits_stream", whole_picture, epochs=20, deploy=row_by_row),
+    Sample("digits_mobile", mobile, epochs=10),
 )
 
 if __name__ == "__main__":

@@ -81,8 +81,9 @@ def test_the_readme_lists_every_model_and_its_size() -> None:
     assert {path.stem: path.stat().st_size for path in MODELS.glob("*.tflite")} == NBYTES
 
 
-def test_every_network_comes_in_three_variants() -> None:
-    assert set(NBYTES) == {f"{name}_{variant}" for name in OPERATORS for variant in ("int8", "float", "dynamic")}
+def test_every_network_comes_in_three_variants_and_one_in_four() -> None:
+    three = {f"{name}_{variant}" for name in OPERATORS for variant in ("int8", "float", "dynamic")}
+    assert set(NBYTES) == three | {"digits_conv_qat"}
 
 
 @pytest.mark.parametrize("file", NBYTES)
@@ -94,7 +95,7 @@ def test_a_model_has_the_operators_that_the_readme_lists(file: str) -> None:
 def test_only_an_int8_model_takes_and_gives_int8(file: str) -> None:
     interpreter = Interpreter(str(path_of(file)))
     ends = [*interpreter.get_input_details(), *interpreter.get_output_details()]
-    assert {end["dtype"].__name__ for end in ends} == {"int8" if file.endswith("_int8") else "float32"}
+    assert {end["dtype"].__name__ for end in ends} == {"int8" if file.endswith(("_int8", "_qat")) else "float32"}
 
 
 @pytest.mark.parametrize("file", NBYTES)

@@ -7,13 +7,13 @@ larger by a whole factor, and a model that takes a part at a time gets a sample 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from refinfer.inputs import AS_USUAL, INTEGERS, READERS, Pixels, fitted, numpy_file, read_file
+from refinfer.inputs import AS_USUAL, INTEGERS, READERS, Pixels, fitted, input_names, numpy_file, read_file, read_runs
 from refinfer.kernels.lazy import np
 from refinfer.schema.errors import UsageError
-from refinfer.schema.graph import Tensor
+from refinfer.schema.graph import Graph, Tensor
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -129,6 +129,77 @@ def _by_number(numbers: Mapping[str, int]) -> list[str]:
     if all(folder.isdecimal() for folder in numbers):
         return []
     return list(numbers)
+
+
+# inputs whose class need not be known
+
+
+class Given(NamedTuple):
+    """What a model is given in a run, and where that is from: a file, and which part of it if it has several.
+
+    Before one that is `anew`, a model forgets what it remembers: it is a sample, or the begin of one.
+    """
+
+    name: str
+    arrays: list[Array]
+    anew: bool
+
+
+ReadNpz = Callable[[Graph, str], "list[list[Array]]"]
+
+
+def read_given(graph: Graph, path: str, pixels: Pixels = AS_USUAL, read_npz: ReadNpz = read_runs) -> list[Given]:
+    """The runs out of a file, or out of all that can be read in a folder and the folders in it, in their order.
+
+    An .npz has an array for each input (`read_npz` reads it), or samples as `read_samples` takes them, of a model with
+    one input. Any other file is a sample. Runs of an .npz go on where the one before ended; all else begins anew.
+    Raises UsageError for what cannot be read or does not fit, and if there is nothing.
+    """
+    files = _files_in(path) if os.path.isdir(path) else [path]
+    if not files:
+        raise UsageError(f"{path}: no file in it that can be read ({', '.join(RUN_FILES)})")
+    start = path if os.path.isdir(path) else os.path.dirname(path)
+    given = []
+    for file in files:
+        runs = list(_runs_in(graph, file, pixels, read_npz))
+        name = os.path.relpath(file, start or ".")
+        given += [Given(name if len(runs) == 1 else f"{name}, {i}", *run) for i, run in enumerate(runs)]
+    return given
+
+
+def _files_in(folder: str) -> list[str]:
+    """What can be read in a folder and below it, but for what is hidden."""
+    found = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_dir() and not entry.name.startswith("."):
+            found += _files_in(entry.path)
+        elif os.path.splitext(entry.name)[1].lower() in RUN_FILES:
+            found.append(entry.path)
+    return found
+
+
+def _runs_in(graph: Graph, file: str, pixels: Pixels, read_npz: ReadNpz) -> Iterator[tuple[list[Array], bool]]:
+    """The inputs of each run that a file has, and whether it begins anew."""
+    tensors = graph.subgraphs[0].inputs
+    items: Items = [file]
+    if file.lower().endswith(".npz"):
+        arrays = numpy_file(file)
+        name = next((name for name in INPUT_NAMES if name in arrays and name not in input_names(graph)), None)
+        if name is None or len(tensors) != 1:
+            if pixels != AS_USUAL:
+                raise UsageError(
+                    f"{file}: --mean and --std are for pictures and samples, not for inputs by their names"
+                )
+            yield from ((run, i == 0) for i, run in enumerate(read_npz(graph, file)))
+            return
+        items = arrays[name]
+    if len(tensors) != 1:
+        raise UsageError(f"{file}: the model has {len(tensors)} inputs; an .npz can hold them all")
+    for item in items:
+        yield from (([frame], i == 0) for i, frame in enumerate(frames_of(item, tensors[0], pixels)[0]))
+
+
+RUN_FILES = (*READERS, ".npz")
 
 
 # a sample as a model takes it

@@ -11,9 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copytree
+from shutil import copyfile, copytree
 from typing import Any
 
+import numpy as np
 import pytest
 
 import refinfer
@@ -21,6 +22,7 @@ from refinfer.cli import COMMANDS, main
 from refinfer.cli.fit import TARGETS_OF_ANY_BOARD
 from refinfer.fitting.boards import all_boards
 from refinfer.fitting.flash import flash_of
+from refinfer.kernels.registry import DIALECTS
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.simulator import TARGETS
 from tests.small_models import SmallTensor, model_of
@@ -536,7 +538,10 @@ MISTAKES = [
     ["run", CONV, "--seed", "-1"],
     ["diff", EMPTY],
     ["diff", CONV, "--inputs", "nowhere.npz"],
-    ["diff", CONV, "--inputs", DIGIT],
+    ["diff", CONV, "--inputs", PICTURE],
+    ["diff", CONV, "--inputs", EMPTY],
+    ["diff", CONV, "--inputs", DIGIT, "--std", "0"],
+    ["diff", CONV, "--dialect", "xnnpack"],
     ["diff", CONV, "--seeds", "none"],
     ["boards", "z80"],
     ["dance"],
@@ -777,8 +782,13 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
         ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),
         (
             "diff",
-            [[LSTM, "--seeds", "2"], [HYBRID, "--seeds", "1"], [DENSE_INT8, RESIDUAL, "--seeds", "1"]],
-            {"against", "rules"},
+            [
+                [LSTM, "--seeds", "6"],
+                [HYBRID, "--seeds", "1"],
+                [DENSE_INT8, RESIDUAL, "--seeds", "1"],
+                [DENSE_INT8, "--inputs", HELD_OUT, "--mean", "7"],
+            ],
+            {"against", "rules", "groups", "choices"},
         ),
         (
             "evaluate",
@@ -826,3 +836,37 @@ def test_kernels_are_compiled_once_and_it_is_said_where_they_are(
     monkeypatch.setenv("REFINFER_CACHE_DIR", str(tmp_path / "file"))  # no directory can be made there
     assert main(["warmup"]) == 1
     assert "cannot be written to" in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "explain", "diff"])
+def test_the_help_names_all_dialects(command: str, capsys: Captured) -> None:
+    words = help_of(capsys, command).replace("-\n", "-")
+    assert all(re.search(rf"\b{name}\b", words) for name in DIALECTS)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_folder_is_evaluated_in_each_dialect(dialect: str, tmp_path: Path, capsys: Captured) -> None:
+    held_out = np.load(HELD_OUT)
+    for i in range(6):
+        folder = tmp_path / f"{held_out['labels'][i]}"
+        folder.mkdir(exist_ok=True)
+        np.save(folder / f"{i}.npy", held_out["images"][i] / np.float32(16))
+    found = document(capsys, "evaluate", DENSE_INT8, str(tmp_path), "--dialect", dialect)
+    (score,) = found["scores"]
+    assert (score["dialect"], score["refusal"], found["samples"]) == (dialect, None, 6)
+    assert score["right"] == 6
+
+
+def test_real_inputs_are_compared_out_of_a_folder(tmp_path: Path, capsys: Captured) -> None:
+    for name in ("seven", "seven_again"):
+        copyfile(DIGIT, tmp_path / f"{name}.png")
+    found = document(capsys, "diff", CONV, "--inputs", str(tmp_path), "--ours-only")
+    assert (found["runs"], found["seeds"], found["answers"]["decisions"]) == (2, None, [])
+    assert {pair["decisions"] for pair in found["pairs"]} == {0}
+
+
+def test_two_models_are_compared_on_a_picture(capsys: Captured) -> None:
+    float_form = CONV.replace("int8", "float")
+    found = document(capsys, "diff", float_form, CONV, "--inputs", DIGIT, "--dialect", "xnnpack")
+    assert (found["runs"], found["dialect"]) == (1, "xnnpack")
+    assert all(each["sqnr"] > 10 for each in found["stages"])

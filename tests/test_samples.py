@@ -10,10 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 import refinfer
-from refinfer.inputs import Pixels
-from refinfer.samples import class_numbers, classes_of, enlargement, frames_of, read_samples, samples_of
+from refinfer.inputs import Pixels, runs_as_they_are
+from refinfer.samples import class_numbers, classes_of, enlargement, frames_of, read_given, read_samples, samples_of
+from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UsageError
 from refinfer.schema.graph import Tensor
+from refinfer.testing import TensorSpec, one_op_model
 
 Array = NDArray[Any]
 
@@ -155,3 +157,79 @@ def test_a_sample_with_one_dimension_more_is_a_sequence() -> None:
     assert [frame.shape for frame in frames] == [(1, 1, 8, 1)] * 8
     assert (np.stack(frames).reshape(8, 8) == DIGIT).all()
     assert how.startswith("8 calls a sample")
+
+
+# runs whose class need not be known
+
+DIGIT_7 = MODELS / "digit_7.png"
+
+
+def graph_of(name: str) -> refinfer.Graph:
+    return refinfer.read_model(MODELS / f"digits_{name}.tflite")
+
+
+def test_a_picture_is_a_run() -> None:
+    ((name, (array,), _),) = read_given(graph_of("conv_int8"), str(DIGIT_7))
+    assert name == "digit_7.png"
+    assert array.shape == (1, 16, 16, 1)
+    assert array.max() == 127
+
+
+def test_a_folder_has_a_run_for_each_file_in_it_and_below(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    for file in ("b/2.npy", "a.npy", ".hidden/x.npy"):
+        np.save(tmp_path / file, np.full((8, 8), len(file), np.uint8))
+    (tmp_path / "README.md").touch()
+    np.savez(tmp_path / "c.npz", images=np.stack([DIGIT, DIGIT + 1]), labels=[3, 4])
+    given = read_given(graph_of("dense_int8"), str(tmp_path))
+    assert [each.name for each in given] == ["a.npy", str(Path("b", "2.npy")), "c.npz, 0", "c.npz, 1"]
+    assert [each.arrays[0].reshape(-1)[1] for each in given] == [5, 7, 0, 1]
+
+
+def test_pixels_are_scaled_as_it_is_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "digits.npz", images=DIGIT[None], labels=[1])
+    ((_, (array,), _),) = read_given(graph_of("dense_float"), str(tmp_path), Pixels(std=16))
+    assert (array.reshape(8, 8) == DIGIT / np.float32(16)).all()
+
+
+def test_inputs_by_their_names_are_taken_as_before(tmp_path: Path) -> None:
+    graph = graph_of("dense_int8")
+    path = npz(tmp_path, arr_0=DIGIT[None] / 16)
+    ((_, (array,), _),) = read_given(graph, path)
+    assert array.dtype == np.int8
+    ((_, (real,), _),) = read_given(graph, path, read_npz=runs_as_they_are)
+    assert (real == DIGIT / 16).all()
+
+
+def test_a_sequence_is_several_runs(tmp_path: Path) -> None:
+    np.save(tmp_path / "digit.npy", DIGIT)
+    given = read_given(graph_of("stream_int8"), str(tmp_path / "digit.npy"))
+    assert [each.name for each in given] == [f"digit.npy, {i}" for i in range(8)]
+    assert [each.anew for each in given] == [True] + 7 * [False]
+
+
+def test_each_sample_begins_anew_but_inputs_by_their_names_follow_each_other(tmp_path: Path) -> None:
+    two = np.stack([DIGIT, DIGIT])
+    graph = graph_of("dense_int8")
+    assert [each.anew for each in read_given(graph, npz(tmp_path, images=two))] == [True, True]
+    several = np.zeros((2, 1, 8, 8, 1), np.int8)
+    assert [each.anew for each in read_given(graph, npz(tmp_path, arr_0=several))] == [True, False]
+
+
+def test_a_folder_with_nothing_to_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").touch()
+    with pytest.raises(UsageError, match="no file in it that can be read"):
+        read_given(graph_of("dense_int8"), str(tmp_path))
+
+
+def test_what_inputs_by_their_names_stand_for_is_not_asked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--mean and --std are for pictures and samples"):
+        read_given(graph_of("dense_int8"), npz(tmp_path, arr_0=DIGIT), Pixels(std=16))
+
+
+def test_a_picture_cannot_be_all_inputs_of_several() -> None:
+    x, y = (TensorSpec(TensorType.FLOAT32, (2, 2)) for _ in range(2))
+    model = one_op_model(BuiltinOperator.MAXIMUM, [x, y], [TensorSpec(TensorType.FLOAT32, (2, 2))])
+    with pytest.raises(UsageError, match=r"the model has 2 inputs; an \.npz can hold them all"):
+        read_given(refinfer.read_model(model), str(DIGIT_7))

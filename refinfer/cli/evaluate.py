@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 
 from refinfer.cli.common import NO, YES, load, read_lines, screen, write, write_file, write_json
-from refinfer.cli.options import ALL, JSON, MODEL, Command, option, positive, switch
+from refinfer.cli.options import ALL, DIALECTS, JSON, MODEL, Command, option, positive, switch
 from refinfer.new_file import check_new
 
 
@@ -45,7 +45,12 @@ EVALUATE = Command(
         MODEL,
         option("data", metavar="DATA", help="an .npz with inputs and labels, or a folder with one for each class"),
         option("--against", metavar="MODEL2", help="another model, which gets the same"),
-        option("--dialect", metavar="NAME", default="litert", help="litert, tflm or both (default: %(default)s)"),
+        option(
+            "--dialect",
+            metavar="NAME",
+            default="litert",
+            help=f"whose bits: {DIALECTS}; or both, the first two (default: %(default)s)",
+        ),
         option("--inputs-name", metavar="NAME", help="the array of the inputs; else x, images, ..."),
         option("--labels-name", metavar="NAME", help="the array of the labels; else y, labels, ..."),
         option("--mean", metavar="X", type=float, help="the model gets (value - mean) / std"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from refinfer.cli.common import NO, YES, load, screen, write, write_file, write_json
-from refinfer.cli.options import JSON, MODEL, Command, count, element, option, switch
+from refinfer.cli.options import DIALECTS, JSON, MODEL, Command, count, element, option, switch
 
 
 def explain(arguments: Namespace) -> int:
@@ -49,7 +49,12 @@ EXPLAIN = Command(
         option("--seed", metavar="N", type=count, default=0, help="of random inputs (default: %(default)s)"),
         option("--mean", metavar="X", type=float, help="of pixels: (pixel - mean) / std is what the model gets"),
         option("--std", metavar="X", type=float, help="likewise"),
-        option("--dialect", metavar="NAME", default="both", help="litert, tflm or both (default: %(default)s)"),
+        option(
+            "--dialect",
+            metavar="NAME",
+            default="both",
+            help=f"{DIALECTS}; or both, the first two (default: %(default)s)",
+        ),
         option("--html", metavar="FILE", help="also write it as a page"),
         switch("--force", "overwrite that file"),
         JSON,

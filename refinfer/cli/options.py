@@ -49,10 +49,12 @@ def positive(text: str) -> int:
 
 JSON = switch("--json", "print JSON")
 ALL = switch("--all", "print long lists in full")
+DIALECTS = "litert, tflm, litert-optimized or xnnpack"
 DIALECT = option(
     "--dialect",
     metavar="NAME",
     default="litert",
-    help="whose bits: litert (LiteRT's reference kernels) or tflm (a board's); default: %(default)s",
+    help="whose bits: litert (LiteRT's reference kernels), tflm (a board's), litert-optimized (LiteRT without "
+    "delegates) or xnnpack (what LiteRT computes by default, on x86-64); default: %(default)s",
 )
 MODEL = option("model", metavar="MODEL", help="a .tflite file")

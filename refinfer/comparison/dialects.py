@@ -8,17 +8,19 @@ own, not one that it was handed. The official runtimes, where they are installed
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.comparison.answers import Pair, Trail, decisions, pairs_of, parting, rule
+from refinfer.comparison.answers import Answers, Trail, answers_of
+from refinfer.comparison.gaps import Gap, Outputs, gap_between, gap_of_runs, sum_of
+from refinfer.comparison.rules import LITERT, TFLM, cause_of, type_of
 from refinfer.comparison.stages import Meeting, Stage, itself
 from refinfer.inputs import random_inputs
-from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import DIALECTS, PORTABLE, kernel_of
 from refinfer.machine import Machine, Watch
-from refinfer.schema.enums import BuiltinOperator, TensorType
+from refinfer.schema.enums import TensorType
 from refinfer.schema.errors import UnsupportedNode
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph, Node, Tensor
@@ -27,26 +29,7 @@ from refinfer.simulator.report import model_to_dict
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
-Outputs = Sequence[Sequence["Array"]]
-"""The outputs of each run."""
-
 SCHEMA = 1
-LITERT, TFLM = "litert", "tflm"
-
-
-class Gap(NamedTuple):
-    """How two results differ: in how many of their elements, and by how much at most (None: not in numbers)."""
-
-    elements: int = 0
-    different: int = 0
-    largest: float | None = 0.0
-
-    def __add__(self, other: object) -> Gap:
-        """Both together."""
-        assert isinstance(other, Gap)
-        both = (self.largest, other.largest)
-        largest = None if None in both else max(each for each in both if each is not None)
-        return Gap(self.elements + other.elements, self.different + other.different, largest)
 
 
 @dataclass(frozen=True)
@@ -78,7 +61,7 @@ class Comparison:
     """What `diff` found. `layers` are None if one of the dialects does not run the model; the first comes first.
 
     `stages` tell of each tensor how far the dialects litert and tflm are apart there, each by itself from the inputs
-    on; `pairs` tell of each two of the four dialects where they part first.
+    on; `answers` is what the four dialects make of it, each by itself.
     """
 
     graph: Graph
@@ -87,8 +70,8 @@ class Comparison:
     operators: int
     layers: tuple[Layer, ...] | None
     sides: tuple[Side, ...]
-    stages: tuple[Stage, ...] = ()
-    pairs: tuple[Pair, ...] = ()
+    stages: tuple[Stage, ...]
+    answers: Answers
 
     @property
     def equal(self) -> bool:
@@ -107,14 +90,15 @@ class Comparison:
             "operators": self.operators,
             "layers": None if self.layers is None else [_layer_to_dict(each) for each in self.layers],
             "stages": [each.to_dict() for each in self.stages],
-            "pairs": [each.to_dict() for each in self.pairs],
+            "pairs": [each.to_dict() for each in self.answers.pairs],
+            "answers": self.answers.to_dict(),
             "runtimes": [
                 {
                     "name": side.name,
                     "package": side.package,
                     "version": side.version or None,
                     "note": side.note or None,
-                    "against": {dialect: _gap_to_dict(gap) for dialect, gap in side.gaps.items()},
+                    "against": {dialect: gap.to_dict() for dialect, gap in side.gaps.items()},
                 }
                 for side in self.sides
             ],
@@ -130,12 +114,7 @@ class Comparison:
 def _layer_to_dict(layer: Layer) -> dict[str, Any]:
     node = layer.node
     types = {"subgraph": node.subgraph, "op": node.index, "name": node.name, "type": type_of(node).name}
-    return {**types, "runs": layer.runs, **_gap_to_dict(layer.gap), "cause": layer.cause}
-
-
-def _gap_to_dict(gap: Gap) -> dict[str, Any]:
-    largest = gap.largest if gap.largest is None or np.isfinite(gap.largest) else None
-    return {"elements": gap.elements, "different": gap.different, "largest": largest}
+    return {**types, "runs": layer.runs, **layer.gap.to_dict(), "cause": layer.cause}
 
 
 def diff(
@@ -143,18 +122,20 @@ def diff(
     inputs: Sequence[Sequence[Array]] | None = None,
     seeds: int = 20,
     *,
+    names: Sequence[str] = (),
+    anew: Collection[int] = (),
     official: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
     """Compare the dialects, and the official runtimes if there are any, on the same inputs.
 
     `inputs` holds the arrays of each run, in the order of the model's inputs; without it they are random, of the seeds
-    from 0 on. Runs follow each other on one interpreter, so that what a model remembers counts. `progress` is told
-    what has been done.
+    from 0 on. `names` are what the runs are called. Runs follow each other on one interpreter, so that what a model
+    remembers counts; before those whose number is in `anew` it forgets. `progress` is told what has been done.
     """
     graph = model if isinstance(model, Graph) else read_model(model)
     runs = inputs if inputs is not None else [[each.array for each in random_inputs(graph, i)] for i in range(seeds)]
-    ours, layers, stages, trails = _dialects(graph, runs, progress)
+    ours, layers, stages, trails = _dialects(graph, runs, anew, progress)
     computed = {name: result for name, result in ours.items() if not isinstance(result, str)}
     sides = [
         Side(
@@ -168,23 +149,14 @@ def diff(
         if name in PORTABLE
     ]
     if official:
-        sides += [_official(each, graph, runs, computed, progress) for each in OFFICIAL]
+        sides += [_official(each, graph, runs, anew, computed, progress) for each in OFFICIAL]
     seeded = None if inputs is not None else seeds
-    pairs = tuple(_pair(*names, computed, trails) for names in pairs_of([*computed]))
-    return Comparison(graph, len(runs), seeded, sum(1 for _ in graph.nodes), layers, tuple(sides), stages, pairs)
-
-
-def _pair(first: str, second: str, computed: Mapping[str, Outputs], trails: Mapping[str, Trail]) -> Pair:
-    """Where two dialects part first, and what becomes of it."""
-    node = parting(trails[first], trails[second])
-    rules = ("", "") if node is None else (rule(first, node), rule(second, node))
-    gap = gap_of_runs(computed[first], computed[second])
-    changed = decisions(computed[first], computed[second])
-    return Pair(first, second, node, rules, gap.elements, gap.different, gap.largest, changed)
+    answers = answers_of(graph, computed, trails, names)
+    return Comparison(graph, len(runs), seeded, sum(1 for _ in graph.nodes), layers, tuple(sides), stages, answers)
 
 
 def _dialects(
-    graph: Graph, runs: Outputs, progress: Callable[[str], None]
+    graph: Graph, runs: Outputs, anew: Collection[int], progress: Callable[[str], None]
 ) -> tuple[dict[str, Outputs | str], tuple[Layer, ...] | None, tuple[Stage, ...], dict[str, Trail]]:
     """What each dialect computes, or why it does not; the operators that differ; how far apart they are by then."""
     machines: dict[str, Machine | str] = {}
@@ -197,13 +169,14 @@ def _dialects(
     for name, machine in machines.items():
         if isinstance(machine, Machine):
             machine.watch = trails[name].look
+    shared = [dict.fromkeys(machines, run) for run in runs]
     first, second = machines[LITERT], machines[TFLM]
     if not isinstance(first, Machine) or not isinstance(second, Machine):
-        return run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress), None, (), trails
+        return run_in_turns(machines, shared, progress, anew), None, (), trails
     layers, meeting = Layers(first, Machine(graph, PORTABLE[TFLM])), Meeting(itself(graph))
     first.watch = both(both(layers.look, meeting.look(0)), trails[LITERT].look)
     second.watch = both(meeting.look(1), trails[TFLM].look)
-    results = run_in_turns(machines, [dict.fromkeys(machines, run) for run in runs], progress, meeting.settle)
+    results = run_in_turns(machines, shared, progress, anew, layers.begin, meeting.settle)
     return results, layers.found(), tuple(meeting.stages()), trails
 
 
@@ -221,14 +194,25 @@ def run_in_turns(
     machines: Mapping[str, Machine | str],
     runs: Sequence[Mapping[str, Sequence[Array]]],
     progress: Callable[[str], None],
+    anew: Collection[int] = (),
+    begin: Callable[[], None] = lambda: None,
     after: Callable[[], None] = lambda: None,
 ) -> dict[str, Outputs | str]:
-    """The outputs of each machine on its inputs of each run, or why there are none; `after` follows each run."""
+    """The outputs of each machine on its inputs of each run, or why there are none.
+
+    Before the runs that are `anew`, all machines forget what they remember, and `begin` is called; `after` follows each
+    run.
+    """
     refusals = {name: machine for name, machine in machines.items() if isinstance(machine, str)}
+    running = {name: machine for name, machine in machines.items() if isinstance(machine, Machine)}
     outputs: dict[str, list[Sequence[Array]]] = {name: [] for name in machines}
     for number, inputs in enumerate(runs):
-        for name, machine in machines.items():
-            if name in refusals or isinstance(machine, str):
+        if number in anew:
+            for machine in running.values():
+                machine.start_anew()
+            begin()
+        for name, machine in running.items():
+            if name in refusals:
                 continue
             try:
                 outputs[name].append([array.copy() for array in machine.call(0, inputs[name])])
@@ -244,12 +228,17 @@ class Layers:
 
     def __init__(self, machine: Machine, other: Machine) -> None:
         """`other` only ever sees what the machine has."""
-        self._other = other
+        self._machine, self._other = machine, other
         self._gaps: dict[Node, Gap] = {}
         self._runs: dict[Node, int] = {}
         self._variables: dict[Tensor, Array] = {}  # as they were before the node that comes next
-        for subgraph in machine.graph.subgraphs:
-            values = machine.constants(subgraph.index)
+        self.begin()
+
+    def begin(self) -> None:
+        """The machine starts anew."""
+        self._other.start_anew()
+        for subgraph in self._machine.graph.subgraphs:
+            values = self._machine.constants(subgraph.index)
             self._variables |= {x: _copy(values[x.index]) for x in subgraph.tensors if x.is_variable}
 
     def look(self, node: Node, inputs: Sequence[Array | None], outputs: Sequence[Array]) -> None:
@@ -263,9 +252,9 @@ class Layers:
                 given[position] = self._variables[tensor]
                 self._variables[tensor] = _copy(inputs[position])
         try:
-            gap = _sum(gap_between(*pair) for pair in zip(outputs, self._other.evaluate(node, given), strict=True))
+            gap = sum_of(gap_between(*pair) for pair in zip(outputs, self._other.evaluate(node, given), strict=True))
         except UnsupportedNode:
-            gap = _sum(Gap(array.size, array.size, None) for array in outputs)
+            gap = sum_of(Gap(array.size, array.size, None) for array in outputs)
         self._gaps[node] = self._gaps.get(node, Gap()) + gap
         self._runs[node] = self._runs.get(node, 0) + (gap.different > 0)
 
@@ -288,41 +277,6 @@ def _against(result: Outputs | str, computed: Mapping[str, Outputs], itself: str
     return {name: gap_of_runs(result, outputs) for name, outputs in computed.items() if name != itself}
 
 
-def gap_of_runs(first: Outputs, second: Outputs) -> Gap:
-    """How the outputs of several runs differ, as far as both have them."""
-    pairs = [pair for run in zip(first, second, strict=False) for pair in zip(*run, strict=True)]
-    return _sum(gap_between(*pair) for pair in pairs)
-
-
-def _sum(gaps: Iterable[Gap]) -> Gap:
-    total = Gap()
-    for gap in gaps:
-        total += gap
-    return total
-
-
-def gap_between(first: Array, second: Array) -> Gap:
-    """How two arrays differ, bit by bit; one NaN is as good as another. Another shape or type is all different."""
-    if first.shape != second.shape or first.dtype != second.dtype:
-        size = max(first.size, second.size)
-        return Gap(size, size, None)
-    if first.dtype.kind not in "biuf":
-        different = int((first != second).sum())
-        return Gap(first.size, different, None if different else 0.0)
-    unlike = _bits(first) != _bits(second)
-    if first.dtype.kind == "f":
-        unlike &= ~(np.isnan(first) & np.isnan(second))
-    with np.errstate(all="ignore"):
-        distance = np.abs(first[unlike].astype(np.float64) - second[unlike].astype(np.float64))
-    largest = float(np.nan_to_num(distance, nan=np.inf).max()) if distance.size else 0.0
-    return Gap(first.size, int(unlike.sum()), largest)
-
-
-def _bits(array: Array) -> Array:
-    whole = np.ascontiguousarray(array)
-    return whole.view(f"u{array.dtype.itemsize}").reshape(array.shape)
-
-
 class Official(NamedTuple):
     """An official runtime as `refinfer.testing` knows it, and what it is asked."""
 
@@ -336,6 +290,7 @@ def _official(
     official: Official,
     graph: Graph,
     runs: Outputs,
+    anew: Collection[int],
     computed: Mapping[str, Outputs],
     progress: Callable[[str], None],
 ) -> Side:
@@ -350,30 +305,32 @@ def _official(
         return Side(official.name, official.package, "", "cannot be asked on this system, which has no fork", {})
     tensors = graph.subgraphs[0].inputs
     shapes = {i: x.shape for i, x in enumerate(runs[0]) if x.shape != tensors[i].shape} if runs else {}
-    answer = referee(official.runtime).run(bytes(graph.file), *runs, **official.options, shapes=shapes)
-    progress(official.name)
+    outputs: list[Sequence[Array]] = []
     note = ""
-    if not answer.finished:
-        said = " ".join((answer.error or answer.text).split())
-        note = f"crashed ({answer.crash})" if answer.crash else f"refused: {said}"
-        note += f" after {len(answer.outputs)} runs" if answer.outputs else ""
-    gaps = _against(answer.outputs, computed) if answer.outputs else {}
+    for part in parts_of(runs, anew if remembers(graph) else ()):
+        answer = referee(official.runtime).run(bytes(graph.file), *part, **official.options, shapes=shapes)
+        outputs += answer.outputs
+        if not answer.finished:
+            said = " ".join((answer.error or answer.text).split())
+            note = f"crashed ({answer.crash})" if answer.crash else f"refused: {said}"
+            note += f" after {len(outputs)} runs" if outputs else ""
+            break
+    progress(official.name)
+    gaps = _against(outputs, computed) if outputs else {}
     return Side(official.name, official.package, version(official.package), note, gaps)
 
 
-def type_of(node: Node) -> TensorType:
-    """The type that decides about a node's arithmetic: that of its first input, or of its output if it has none."""
-    first = next((x for x in node.inputs if x is not None), None)
-    return (first if first is not None else node.outputs[0]).type
+def parts_of(runs: Outputs, anew: Collection[int]) -> list[Outputs]:
+    """The runs up to the next that begins anew, and so on."""
+    starts = sorted({0, len(runs), *anew})
+    return [runs[start:end] for start, end in pairwise(starts)] or [runs]
 
 
-def cause_of(node: Node) -> str | None:
-    """Why the dialects compute a node differently, in words."""
-    for types, words in CAUSES.get(node.op, ()):
-        if type_of(node) in types:
-            return words
-    first, second = (dialect.compute_of(node) for dialect in PORTABLE.values())
-    return None if first == second else "the runtimes have kernels of their own for it"
+def remembers(graph: Graph) -> bool:
+    """Whether a run may depend on those before it: there are variables, or custom operators, which may have some."""
+    tensors = (x for node in graph.nodes for x in node.inputs if x is not None)
+    has_variables = any(x.is_variable or x.type == TensorType.RESOURCE for x in tensors)
+    return has_variables or any(node.custom_code is not None for node in graph.nodes)
 
 
 OFFICIAL = (
@@ -382,67 +339,3 @@ OFFICIAL = (
     Official("LiteRT XNNPACK", "litert", "ai-edge-litert", {"kernels": "AUTO"}),
     Official("tflite-micro", "tflm", "tflite-micro", {}),
 )
-
-FLOATS = (TensorType.FLOAT32, TensorType.FLOAT16)
-BYTES = (TensorType.INT8, TensorType.UINT8)
-QUANTIZED = (*BYTES, TensorType.INT16)
-ANY = tuple(TensorType)
-
-MULTIPLIER = "the real multiplier: litert computes it in float32, tflm in double, and rounding falls out differently"
-DECLARED = "the shape: litert computes that of the output, tflm takes what the file declares"
-NOT_A_NUMBER = "NaN: the runtimes compare with it in another order"
-BY_TABLE = "the table: litert looks up the float function's values, tflm computes in gemmlowp's fixed point"
-
-CAUSES: dict[BuiltinOperator, tuple[tuple[tuple[TensorType, ...], str], ...]] = {
-    BuiltinOperator.CONV_2D: ((ANY, DECLARED),),
-    BuiltinOperator.DEPTHWISE_CONV_2D: ((ANY, DECLARED),),
-    BuiltinOperator.FULLY_CONNECTED: (
-        (
-            BYTES,
-            "rounding: litert rounds the product of sum and multiplier once, in double; tflm twice, in fixed point",
-        ),
-        (
-            (TensorType.INT16,),
-            "rounding: litert rounds the product of sum and multiplier once, in double; tflm multiplies in fixed "
-            "point, by a multiplier of 16 bits if the bias has 64",
-        ),
-    ),
-    BuiltinOperator.LOGISTIC: ((BYTES, BY_TABLE), (FLOATS, "the float exponential and where it is cut off")),
-    BuiltinOperator.TANH: (
-        (BYTES, BY_TABLE),
-        (FLOATS, "the float function: Eigen's in litert, the C library's in tflm"),
-    ),
-    BuiltinOperator.MUL: ((QUANTIZED, MULTIPLIER),),
-    BuiltinOperator.PRELU: ((QUANTIZED, MULTIPLIER),),
-    BuiltinOperator.LEAKY_RELU: ((QUANTIZED, MULTIPLIER),),
-    BuiltinOperator.ABS: ((QUANTIZED, MULTIPLIER),),
-    BuiltinOperator.DIV: ((QUANTIZED, MULTIPLIER),),
-    BuiltinOperator.HARD_SWISH: ((QUANTIZED, MULTIPLIER),),
-    BuiltinOperator.RSQRT: ((QUANTIZED, "the inverse square root: a table in litert, Newton's steps in tflm"),),
-    BuiltinOperator.SOFTMAX: (((TensorType.INT16,), "the multiplier of beta, and the numbers of the table"),),
-    BuiltinOperator.RELU6: ((QUANTIZED, "the scale: tflm only clips, where litert brings it to the output's scale"),),
-    BuiltinOperator.SUM: ((QUANTIZED, "a defect of LiteRT: it reads the input as uint8; tflm adds rightly"),),
-    BuiltinOperator.SVDF: ((ANY, "the order of the sums, when the bias is added, and which tanh"),),
-    BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: (
-        (
-            QUANTIZED,
-            "sigmoid and tanh: fixed point in litert, a table with interpolation in tflm; tflm also rounds and "
-            "saturates the products of the cell one by one",
-        ),
-        (FLOATS, "the order of the sums, and which sigmoid and tanh"),
-    ),
-    BuiltinOperator.PAD: (((TensorType.INT16,), "the border of int16: zeros in tflm, the zero point in litert"),),
-    BuiltinOperator.PADV2: (((TensorType.INT16,), "the border of int16: zeros in tflm, the zero point in litert"),),
-    BuiltinOperator.SPACE_TO_BATCH_ND: ((ANY, "the border: zeros in tflm whatever the zero point is"),),
-    BuiltinOperator.STRIDED_SLICE: ((ANY, "masks: tflm ignores those of ellipses and new axes"),),
-    BuiltinOperator.RESHAPE: ((ANY, DECLARED),),
-    BuiltinOperator.SHAPE: ((ANY, DECLARED),),
-    BuiltinOperator.TRANSPOSE_CONV: ((ANY, DECLARED),),
-    BuiltinOperator.CAST: ((FLOATS, "what becomes of NaN and of numbers beyond the integers"),),
-    BuiltinOperator.ARG_MAX: ((FLOATS, NOT_A_NUMBER),),
-    BuiltinOperator.ARG_MIN: ((FLOATS, NOT_A_NUMBER),),
-    BuiltinOperator.REDUCE_MAX: ((FLOATS, NOT_A_NUMBER),),
-    BuiltinOperator.REDUCE_MIN: ((FLOATS, NOT_A_NUMBER),),
-    BuiltinOperator.ELU: ((FLOATS, "the float function: expm1 in litert, exp less 1 in tflm"),),
-}
-"""Why the dialects differ, by operator and type. The rows in registry.py and the functions in `Numerics` are where."""

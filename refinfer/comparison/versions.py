@@ -5,12 +5,13 @@ Both run by themselves, so what is told of a tensor has gathered on the way ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refinfer.comparison.dialects import Gap, gap_of_runs, run_in_turns
+from refinfer.comparison.dialects import run_in_turns
 from refinfer.comparison.distance import real
+from refinfer.comparison.gaps import Gap, gap_of_runs
 from refinfer.comparison.stages import Matching, Meeting, Place, Stage, match
 from refinfer.inputs import Input, fitted, is_quantized, random_inputs
 from refinfer.interpreter import find_dialect
@@ -87,6 +88,7 @@ def diff_models(
     inputs: Sequence[Run] | None = None,
     seeds: int = 20,
     *,
+    anew: Collection[int] = (),
     dialect: str = "litert",
     progress: Callable[[str], None] = lambda _: None,
 ) -> VersionComparison:
@@ -94,7 +96,8 @@ def diff_models(
 
     `inputs` holds the arrays of each run; without it they are random, of the seeds from 0 on. Reals are quantized for a
     model that wants integers. Integers are the own ones of the model that has an input of their type, and the other
-    gets what they stand for. Raises UsageError for models whose inputs do not correspond.
+    gets what they stand for. Before the runs whose number is in `anew`, both models forget what they remember. Raises
+    UsageError for models whose inputs do not correspond.
     """
     graphs = [each if isinstance(each, Graph) else read_model(each) for each in (first, second)]
     one, two = graphs
@@ -112,7 +115,7 @@ def diff_models(
         if isinstance(machine, Machine):
             machine.watch = meeting.look(side)
     runs = [{FIRST: a, SECOND: b} for a, b in given]
-    results = run_in_turns(machines, runs, progress, meeting.settle)
+    results = run_in_turns(machines, runs, progress, anew, after=meeting.settle)
     refusals = tuple(result if isinstance(result, str) else "" for result in results.values())
     outputs = [result for result in results.values() if not isinstance(result, str)]
     counts = {len(graph.subgraphs[0].outputs) for graph in graphs}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from refinfer.comparison.dialects import LITERT, TFLM, Comparison, type_of
+from refinfer.comparison.answers import Groups
+from refinfer.comparison.dialects import Comparison
 from refinfer.comparison.distance import Histogram
+from refinfer.comparison.rules import LITERT, TFLM, type_of
 from refinfer.comparison.stages import Place, Stage
 from refinfer.comparison.versions import VersionComparison
 from refinfer.page.article import answer, article, section
@@ -14,11 +16,15 @@ from refinfer.page.html import NAME, NUMBER, OPERATOR, Column, Row, escaped, joi
 from refinfer.schema.graph import Graph
 from refinfer.terminal.diff import (
     FIGURES,
+    alike_operators,
+    alike_outputs,
     answers_row,
     cell,
+    decisions_row,
     figures,
     gap_words,
     inputs_words,
+    letters,
     rules_words,
     stage_name,
     verdict,
@@ -30,6 +36,7 @@ from refinfer.terminal.names import model_name, operator_name
 from refinfer.terminal.text import plural
 
 ANSWERS = "Where each two part first, each by itself from the inputs on; in how many runs the decision changes."
+ALIKE = "A letter for each answer, each dialect by itself from the inputs on. Where all answer alike is left out."
 WIDTH, HEIGHT, LEFT, TOP, BELOW = 1080, 210, 46, 10, 24
 WIDEST = 60  # pixels of a column
 DECIBELS = 20  # between two lines
@@ -51,14 +58,35 @@ def _of_dialects(found: Comparison) -> Iterator[str]:
     yield from _along_the_network(found.graph, found.stages)
     yield from section("Operators that differ from equal inputs", _layers(found), "What is the operator's own.")
     yield from section("Four official answers", _answers(found), ANSWERS)
+    yield from _alike(found)
     yield from section("Outputs", _sides(found), "How many elements differ, and by how much at most.")
 
 
 def _answers(found: Comparison) -> Iterator[str]:
-    rows = (Row(tuple(escaped(each) for each in answers_row(found, pair))) for pair in found.pairs)
+    rows = (Row(tuple(escaped(each) for each in answers_row(found, pair))) for pair in found.answers.pairs)
     columns = [Column("answers"), Column("part first at", OPERATOR), Column("outputs"), Column("top-1 changes", NUMBER)]
     yield table(columns, rows)
     yield joined(f"<p>{escaped(words)}</p>" for words in rules_words(found))
+
+
+def _alike(found: Comparison) -> Iterator[str]:
+    """Who answers alike, operator by operator and output by output; and what is decided, where that differs."""
+    dialects = found.answers.dialects
+    for what, rows in (("operator", alike_operators(found)), ("output", alike_outputs(found))):
+        if rows:
+            columns = [Column(what, OPERATOR), *map(Column, dialects)]
+            yield from section(f"Who answers alike: {what}s", [table(columns, _groups(found, rows))], ALIKE)
+    if found.answers.decisions:
+        columns = [Column("input", NAME), *(Column(name, NUMBER) for name in dialects)]
+        drawn = table(
+            columns, (Row(tuple(map(escaped, decisions_row(found, each)))) for each in found.answers.decisions)
+        )
+        words = f"The largest number of the first output, in {len(found.answers.decisions)} of {found.runs} runs."
+        yield from section("Decisions that are not the same", [drawn], words)
+
+
+def _groups(found: Comparison, rows: Sequence[tuple[str, Groups]]) -> Iterator[Row]:
+    return (Row((escaped(name), *letters(found, groups))) for name, groups in rows)
 
 
 def _of_versions(found: VersionComparison) -> Iterator[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from refinfer.comparison.answers import Pair
-from refinfer.comparison.dialects import LITERT, TFLM, Comparison, Gap, Side, type_of
+from refinfer.comparison.answers import Decision, Groups, Pair
+from refinfer.comparison.dialects import Comparison, Side
 from refinfer.comparison.distance import Distance, Histogram
+from refinfer.comparison.gaps import Gap
+from refinfer.comparison.rules import LITERT, TFLM, type_of
 from refinfer.comparison.stages import Place, Stage
 from refinfer.comparison.versions import VersionComparison
 from refinfer.schema.graph import Graph
@@ -40,7 +42,7 @@ def diff_lines(found: Comparison, everything: bool, screen: Screen) -> Iterator[
     yield from _layers(found, everything, screen)
     yield from _parted(found, everything, screen)
     yield ""
-    yield from _answers(found, screen)
+    yield from _answers(found, everything, screen)
     yield ""
     yield screen.paint("Outputs that differ: how many elements (by how much at most)", BOLD)
     rows = [(side.name, *(cell(side, name) for name in (LITERT, TFLM))) for side in found.sides]
@@ -54,37 +56,89 @@ def diff_lines(found: Comparison, everything: bool, screen: Screen) -> Iterator[
         yield from wrapped(", ".join(f"{package} {version}" for package, version in versions.items()), screen, "  ")
 
 
-def _answers(found: Comparison, screen: Screen) -> Iterator[str]:
-    """Each two of the official answers, and the rules by which they part."""
+def _answers(found: Comparison, everything: bool, screen: Screen) -> Iterator[str]:
+    """Each two of the official answers, the rules by which they part, who answers alike, and what is decided."""
     yield from painted("Four official answers: where each two part first", screen, BOLD)
-    yield from table(
-        [
-            Column("answers", cut=END),
-            Column("part first at", cut=END),
-            Column("outputs", cut=END),
-            Column("top-1", True),
-        ],
-        [answers_row(found, pair) for pair in found.pairs],
-        screen,
-    )
+    columns = [*(Column(name, cut=END) for name in ("answers", "part first at", "outputs")), Column("top-1", True)]
+    yield from table(columns, [answers_row(found, pair) for pair in found.answers.pairs], screen)
     for words in rules_words(found):
         yield from wrapped(words, screen, "  ")
+    yield from _groups("operator", alike_operators(found), found, everything, screen)
+    yield from _groups("output", alike_outputs(found), found, everything, screen)
+    yield from _decisions(found, everything, screen)
+
+
+def _groups(
+    what: str, rows: Sequence[tuple[str, Groups]], found: Comparison, everything: bool, screen: Screen
+) -> Iterator[str]:
+    """Who answers alike, where not all do."""
+    if not rows:
+        return
+    yield ""
+    yield from painted(f"Who answers alike: a letter for each answer to {what}s that have several", screen, BOLD)
+    columns = [Column(what, cut=END), *(Column(name, cut=END) for name in found.answers.dialects)]
+    shown = rows if everything else rows[:SHORT_LIST]
+    yield from table(columns, [(name, *letters(found, groups)) for name, groups in shown], screen)
+    if left := len(rows) - len(shown):
+        yield f"  {screen.ellipsis} {plural(left, f'more {what}')} (--all shows all)"
+
+
+def _decisions(found: Comparison, everything: bool, screen: Screen) -> Iterator[str]:
+    """What each dialect decides, where not all decide the same."""
+    decisions = found.answers.decisions
+    if not decisions:
+        return
+    yield ""
+    yield from painted(f"Decisions (top-1) that are not the same: {len(decisions)} of {found.runs}", screen, BOLD)
+    shown = decisions if everything else decisions[:SHORT_LIST]
+    columns = [Column("input", cut=MIDDLE), *(Column(name, True) for name in found.answers.dialects)]
+    yield from table(columns, [decisions_row(found, each) for each in shown], screen)
+    if left := len(decisions) - len(shown):
+        yield f"  {screen.ellipsis} {plural(left, 'more input')} (--all shows all)"
+
+
+def decisions_row(found: Comparison, decision: Decision) -> tuple[str, ...]:
+    """An input, and what each dialect decides."""
+    seed = f"seed {decision.run}" if found.seeds is not None else f"run {decision.run}"
+    return printable(decision.input) or seed, *(str(decision.choices[each]) for each in found.answers.dialects)
+
+
+def alike_operators(found: Comparison) -> list[tuple[str, Groups]]:
+    """The operators at which there are several answers, each dialect by itself from the inputs on."""
+    return [
+        (operator_name(found.graph, each.node.subgraph, each.node.index), each.groups)
+        for each in found.answers.operators
+        if len(set(each.groups.values())) > 1
+    ]
+
+
+def alike_outputs(found: Comparison) -> list[tuple[str, Groups]]:
+    """The same of outputs, if the model has several."""
+    outputs = found.answers.outputs
+    if len(outputs) < 2:
+        return []
+    return [(printable(each.name), each.groups) for each in outputs if len(set(each.groups.values())) > 1]
+
+
+def letters(found: Comparison, groups: Groups) -> list[str]:
+    """A for the first answer, B for the next."""
+    return ["ABCD"[groups[name]] for name in found.answers.dialects]
 
 
 def answers_row(found: Comparison, pair: Pair) -> tuple[str, str, str, str]:
     """Two answers: where they part, in how many outputs they differ, and in how many runs the decision changes."""
     node = pair.parting
     place = "nowhere" if node is None else operator_name(found.graph, node.subgraph, node.index)
-    gap = Gap(pair.elements, pair.different, pair.largest)
-    outputs = "equal" if gap.different == 0 else gap_words(gap)
-    return f"{pair.first}, {pair.second}", place, outputs, "" if pair.decisions is None else f"{pair.decisions}"
+    outputs = "equal" if pair.gap.different == 0 else gap_words(pair.gap)
+    changes = "" if pair.decisions is None else f"{pair.decisions} of {found.runs}"
+    return f"{pair.first}, {pair.second}", place, outputs, changes
 
 
 def rules_words(found: Comparison) -> list[str]:
     """The rules of the operators at which any two part, once each."""
     rules = {
         (pair.parting.name, name): f"{pair.parting.name} in {name}: {words}."
-        for pair in found.pairs
+        for pair in found.answers.pairs
         if pair.parting is not None
         for name, words in zip((pair.first, pair.second), pair.rules, strict=True)
     }

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from refinfer.comparison.dialects import CAUSES, Comparison, Gap, Side, diff, gap_between
+from refinfer.comparison.dialects import Comparison, Side, diff, parts_of, remembers
+from refinfer.comparison.gaps import Gap, gap_between
+from refinfer.comparison.rules import CAUSES
 from refinfer.kernels.registry import DIALECTS
+from refinfer.schema import read_model
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.testing import NodeSpec, SubgraphSpec, TensorSpec, build, installed, one_op_model
 
@@ -147,11 +150,44 @@ def test_every_cause_is_one_that_the_registry_shows() -> None:
 
 def test_each_two_of_four_answers_part_at_an_operator_that_rounds_in_two_ways() -> None:
     found = diff(MODELS / "digits_dense_int8.tflite", seeds=20, official=False)
-    pairs = {(pair.first, pair.second): pair for pair in found.pairs}
+    pairs = {(pair.first, pair.second): pair for pair in found.answers.pairs}
     assert len(pairs) == 6
     apart = pairs["tflm", "xnnpack"]
     assert apart.parting is not None
     assert apart.parting.name == "FULLY_CONNECTED"
     assert apart.rules[0] != apart.rules[1]
-    assert all((pair.different == 0) >= (pair.parting is None) for pair in found.pairs)
-    assert all(pair.decisions is not None for pair in found.pairs)
+    assert all((pair.gap.different == 0) >= (pair.parting is None) for pair in found.answers.pairs)
+    assert all(pair.decisions is not None for pair in found.answers.pairs)
+
+
+def test_a_model_forgets_before_a_run_that_begins_anew() -> None:
+    """Of one that remembers, a digit in 8 calls: the second time all is as it was the first time."""
+    runs = [[np.full((1, 1, 8, 1), i, np.int8)] for i in range(8)] * 2
+    ours = [diff(STREAM, given, anew=anew) for given, anew in ((runs[:8], ()), (runs, (8,)), (runs, ()))]
+    different = [[pair.gap.different for pair in each.answers.pairs] for each in ours]
+    assert different[1] == [2 * each for each in different[0]]
+    assert layer_gap(ours[1]).different == 2 * layer_gap(ours[0]).different
+    for each in ours[1:]:
+        for one in each.sides[2:]:
+            assert not one.version or not one.note
+            assert all(gap.elements == 160 for gap in one.gaps.values())
+        if installed("litert"):
+            assert side(each, "LiteRT XNNPACK").gaps["litert"].elements == 160
+            assert side(each, "LiteRT reference").gaps["litert"].different == 0
+
+
+def layer_gap(found: Comparison) -> Gap:
+    assert found.layers is not None
+    return sum((each.gap for each in found.layers), Gap())
+
+
+def test_runs_are_parted_where_one_begins_anew() -> None:
+    runs = [[np.zeros(1)] for _ in range(5)]
+    assert [len(part) for part in parts_of(runs, [0, 2, 3])] == [2, 1, 2]
+    assert [len(part) for part in parts_of(runs, [])] == [5]
+    assert parts_of([], []) == [[]]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("stream_int8", True), ("lstm_int8", True), ("conv_int8", False)])
+def test_a_model_with_variables_remembers(name: str, expected: bool) -> None:
+    assert remembers(read_model(MODELS / f"digits_{name}.tflite")) == expected

@@ -14,6 +14,7 @@ from refinfer.cli import main
 from refinfer.comparison.dialects import Comparison, diff
 from refinfer.comparison.versions import VersionComparison, diff_models
 from refinfer.evaluation import Evaluation, evaluate
+from tests.comparison.ties import compared
 from tests.page.pictures import HOSTILE, MODELS
 from tests.page.test_html import Elements, embedded
 
@@ -103,6 +104,14 @@ def test_a_histogram_shows_the_counts_of_its_bins(found: dict[str, Found]) -> No
     for svg, histogram in zip(drawn, expected, strict=True):
         counts = [int(count.replace(",", "")) for count in re.findall(r"<title>([\d,]+)</title>", svg)]
         assert counts == [count for count in (*histogram.below[::-1], *histogram.above) if count]
+
+
+def test_a_page_tells_who_answers_alike_and_what_is_decided() -> None:
+    cells = re.sub(r"<[^>]+>", " ", compared().to_html())
+    words = " ".join(cells.split())
+    assert "0 CONV_2D A A B B" in words
+    assert "tflm, xnnpack 0 CONV_2D 1 of 4 (1) 1 of 2" in words
+    assert "one.npy 1 1 0 0" in words
 
 
 def hostile(path: Path, graph: refinfer.Graph) -> bytes:

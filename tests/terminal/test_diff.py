@@ -10,8 +10,9 @@ import pytest
 from refinfer.comparison.distance import Distance, Histogram
 from refinfer.comparison.stages import Stage
 from refinfer.comparison.versions import diff_models
-from refinfer.terminal.diff import bars, figures, versions_lines
+from refinfer.terminal.diff import bars, diff_lines, figures, versions_lines
 from refinfer.terminal.text import Screen
+from tests.comparison.ties import compared
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 FLOAT, INT8 = (MODELS / f"digits_conv_{form}.tflite" for form in ("float", "int8"))
@@ -57,3 +58,19 @@ def test_a_long_table_is_cut_unless_all_is_wanted(monkeypatch: pytest.MonkeyPatc
     assert not any("--all" in line for line in whole)
     stages: tuple[Stage, ...] = diff_models(FLOAT, INT8, seeds=1).stages
     assert sum(" dB  " in line for line in whole) == sum(stage.distance.sqnr != math.inf for stage in stages)
+
+
+def test_the_four_answers_are_told_by_pairs_by_operators_and_by_decisions() -> None:
+    text = "\n".join(" ".join(line.split()) for line in diff_lines(compared(), False, FANCY))
+    assert "litert, tflm nowhere equal 0 of 2" in text
+    assert "tflm, xnnpack 0 CONV_2D 1 of 4 (1) 1 of 2" in text
+    assert "operator litert tflm litert-optimized xnnpack\n0 CONV_2D A A B B\n1 MAXIMUM A A B B" in text
+    assert "Decisions (top-1) that are not the same: 1 of 2" in text
+    assert "one.npy 1 1 0 0" in text
+    assert "zero.npy" not in text
+
+
+def test_long_lists_of_answers_are_cut_unless_all_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refinfer.terminal.diff.SHORT_LIST", 1)
+    assert "  … 1 more operator (--all shows all)" in list(diff_lines(compared(), False, FANCY))
+    assert not any("--all" in line for line in diff_lines(compared(), True, FANCY))

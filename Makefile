@@ -6,7 +6,7 @@ MODEL ?= models/digits_mobile_int8.tflite
 BOARD ?= nano33ble
 BIN := .venv/bin
 
-.PHONY: help demo test lint format docs corpus bench clean
+.PHONY: help demo test lint format docs corpus savings bench clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -34,6 +34,11 @@ docs: .venv/docs  ## build the site: site/index.html; a warning is an error
 corpus: .venv/test  ## run the tests on every model of the folder REFINFER_CORPUS
 	@test -n "$$REFINFER_CORPUS" || { echo 'REFINFER_CORPUS is not set: make it name a folder of models with their manifest.json' >&2; exit 2; }
 	REFINFER_CORPUS_ALL=1 $(BIN)/python -m pytest $(ARGS)
+
+savings: .venv/test  ## plan every model, also those of REFINFER_CORPUS: the record behind docs/savings.md
+	$(BIN)/python -m tools.savings > savings.json
+	mv savings.json tests/data/savings.json
+	$(BIN)/python -m tools.make_pages
 
 bench: .venv/bench  ## time everything against the official runtimes and mcufit; ARGS="--only steady --json FILE"
 	$(BIN)/python -m benchmarks --mcufit $(BIN)/mcufit $(ARGS)

@@ -40,7 +40,7 @@ from tests.comparisons import (
 from tests.corpus import CorpusModel
 from tests.referees.tflm import INSTALLED, Tflm, Verdict, refusal_of
 from tests.small_models import SmallTensor, model_of
-from tools import notebooks, operator_table, overlap_table, reference
+from tools import notebooks, operator_table, overlap_table, reference, savings
 from tools.pycon import with_results
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -172,6 +172,9 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "python testing": reference.testing,
     "overlap layers": overlap_table.layers,
     "overlap rules": overlap_table.rules,
+    "savings summary": savings.summary,
+    "savings reference": savings.reference,
+    "savings cmsis-nn": savings.cmsis_nn,
 }
 WHEEL_TABLES: dict[str, Callable[[], Iterable[str]]] = {"tight arenas": tight_arenas} if INSTALLED else {}
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.comparison.answers import Answers, Trail, answers_of
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
 SCHEMA = 1
+LEAST_SECONDS, SECONDS_OF_A_RUN = 60, 2  # that an official runtime may take
 
 
 @dataclass(frozen=True)
@@ -305,25 +305,17 @@ def _official(
         return Side(official.name, official.package, "", "cannot be asked on this system, which has no fork", {})
     tensors = graph.subgraphs[0].inputs
     shapes = {i: x.shape for i, x in enumerate(runs[0]) if x.shape != tensors[i].shape} if runs else {}
-    outputs: list[Sequence[Array]] = []
-    note = ""
-    for part in parts_of(runs, anew if remembers(graph) else ()):
-        answer = referee(official.runtime).run(bytes(graph.file), *part, **official.options, shapes=shapes)
-        outputs += answer.outputs
-        if not answer.finished:
-            said = " ".join((answer.error or answer.text).split())
-            note = f"crashed ({answer.crash})" if answer.crash else f"refused: {said}"
-            note += f" after {len(outputs)} runs" if outputs else ""
-            break
+    options = {**official.options, "shapes": shapes, "anew": set(anew) if remembers(graph) else ()}
+    seconds = LEAST_SECONDS + SECONDS_OF_A_RUN * len(runs)
+    answer = referee(official.runtime).run(bytes(graph.file), *runs, **options, seconds=seconds)
     progress(official.name)
-    gaps = _against(outputs, computed) if outputs else {}
+    note = ""
+    if not answer.finished:
+        said = " ".join((answer.error or answer.text).split())
+        note = f"crashed ({answer.crash})" if answer.crash else f"refused: {said}"
+        note += f" after {len(answer.outputs)} runs" if answer.outputs else ""
+    gaps = _against(answer.outputs, computed) if answer.outputs else {}
     return Side(official.name, official.package, version(official.package), note, gaps)
-
-
-def parts_of(runs: Outputs, anew: Collection[int]) -> list[Outputs]:
-    """The runs up to the next that begins anew, and so on."""
-    starts = sorted({0, len(runs), *anew})
-    return [runs[start:end] for start, end in pairwise(starts)] or [runs]
 
 
 def remembers(graph: Graph) -> bool:

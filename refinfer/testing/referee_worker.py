@@ -5,7 +5,8 @@
 Every question is answered by a fork of this process, since official runtimes abort, fault and loop on some models: a
 crash then costs one fork, and is itself an answer. A question is (model, options, list of runs), each run a list of
 input arrays; the answer of a run is the list of its outputs. Runs of one question share an interpreter, so that what a
-model remembers is remembered. This file runs as a script and imports nothing of refinfer.
+model remembers is remembered, but for those whose number is in the option "anew", which get a new one. This file runs
+as a script and imports nothing of refinfer.
 """
 
 from __future__ import annotations
@@ -152,7 +153,9 @@ def work(
 
     try:
         run = runtime(model, options)
-        for inputs in runs:
+        for number, inputs in enumerate(runs):
+            if number and number in options.get("anew", ()):
+                run = runtime(model, options)
             note("outputs", run(inputs))
     except Exception as error:  # whatever an official runtime raises is its answer
         note("error", f"{type(error).__name__}: {error}")

@@ -58,7 +58,8 @@ class Referee:
         """The outputs of `model` for each of `runs`, a list of inputs each, on one interpreter in turn.
 
         Options: `kernels` ("REF", "OPT" or "AUTO") of LiteRT, `shapes` (input → shape) to resize, `all` for every
-        tensor in place of the outputs, `seconds` until it is stopped.
+        tensor in place of the outputs, `anew`, the numbers of the runs that begin with a new interpreter, `seconds`
+        until it is stopped.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None

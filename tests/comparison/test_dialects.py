@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from refinfer.comparison.dialects import Comparison, Side, diff, parts_of, remembers
+from refinfer.comparison.dialects import Comparison, Side, diff, remembers
 from refinfer.comparison.gaps import Gap, gap_between
 from refinfer.comparison.rules import CAUSES
 from refinfer.kernels.registry import DIALECTS
@@ -179,13 +179,6 @@ def test_a_model_forgets_before_a_run_that_begins_anew() -> None:
 def layer_gap(found: Comparison) -> Gap:
     assert found.layers is not None
     return sum((each.gap for each in found.layers), Gap())
-
-
-def test_runs_are_parted_where_one_begins_anew() -> None:
-    runs = [[np.zeros(1)] for _ in range(5)]
-    assert [len(part) for part in parts_of(runs, [0, 2, 3])] == [2, 1, 2]
-    assert [len(part) for part in parts_of(runs, [])] == [5]
-    assert parts_of([], []) == [[]]
 
 
 @pytest.mark.parametrize(("name", "expected"), [("stream_int8", True), ("lstm_int8", True), ("conv_int8", False)])

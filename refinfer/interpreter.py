@@ -319,11 +319,11 @@ class Interpreter:
     def _set(self, subgraph: int, index: int, value: ArrayLike) -> None:
         tensor = self._tensor(index, subgraph)
         state = self._tensors[subgraph]
-        array = np.asarray(value)
-        check_fits(array, tensor, self._shape(tensor), tensor.index, f", name: {tensor.name} ", ".")
+        array, current = np.asarray(value), state.values[tensor.index]
+        if current is None or array.dtype != current.dtype or array.shape != current.shape:
+            check_fits(array, tensor, self._shape(tensor), tensor.index, f", name: {tensor.name} ", ".")
         if tensor.data is not None:
             raise ValueError(f"Cannot set tensor: tensor {tensor.index} is a constant of the model")
-        current = state.values[tensor.index]
         if current is None and not state.allocated:
             raise ValueError("Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first")
         if current is None:

@@ -57,7 +57,7 @@ class Planned(NamedTuple):
 class Bound(NamedTuple):
     """A subgraph that runs as one call, on the inputs and outputs that lie in its plan's memory between runs."""
 
-    run: Callable[[], None]
+    run: Callable[[], object]
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
 
@@ -177,6 +177,8 @@ class Machine:
         if plan is None or whole is None:
             return None
         run = whole.run
+        if plan.keeps_nothing:
+            return Bound(run, whole.inputs, whole.outputs)
 
         def run_bound() -> None:
             if self._settled is plan or self._settle(plan, index):

@@ -137,7 +137,8 @@ class Interpreter:
             raise ValueError("Input data must not be None")
         current, tensor = _at(self._inputs, index), _at(self._main.inputs, index)
         array = np.asarray(input_data)
-        check_fits(array, tensor, current.shape, index)
+        if array.dtype != current.dtype or array.shape != current.shape:
+            check_fits(array, tensor, current.shape, index)
         current[...] = array
 
     def invoke(self) -> int:

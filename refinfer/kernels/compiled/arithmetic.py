@@ -100,8 +100,11 @@ def map_floats(operation: int, source: int, count: int, parameters: int, functio
 
 
 @njit
-def softmax_floats(source: int, rows: int, depth: int, parameters: int, expf: int, output: int) -> None:
-    """y = exp(beta * (x - max)) / sum of exp(beta * (x - max)), summed in order; parameters: beta, the least float"""
+def softmax_floats(source: int, rows: int, depth: int, parameters: int, expf: int, logf: int, output: int) -> None:
+    """y = exp(beta * (x - max)) / sum of exp(beta * (x - max)), summed in order; parameters: beta, the least float
+
+    With `logf` it is the logarithm: x - max - log(sum).
+    """
     beta, least = float32s(parameters, 2)[0], float32s(parameters, 2)[1]
     for r in range(rows):
         x, y = float32s(source + 4 * depth * r, depth), float32s(output + 4 * depth * r, depth)
@@ -112,8 +115,13 @@ def softmax_floats(source: int, rows: int, depth: int, parameters: int, expf: in
         for i in range(depth):
             y[i] = of_c(expf, (x[i] - largest) * beta)
             total += y[i]
-        for i in range(depth):
-            y[i] = y[i] / total
+        if logf:
+            log = of_c(logf, total)
+            for i in range(depth):
+                y[i] = x[i] - largest - log
+        else:
+            for i in range(depth):
+                y[i] = y[i] / total
 
 
 @njit

@@ -113,13 +113,22 @@ def plan_extreme(is_larger: bool) -> Planner:
 
 def plan_softmax_of_floats(draft: Draft, node: Node) -> None:
     """Along the last dimension."""
+    add_softmax(draft, node, options_of(node, SoftmaxOptions).beta, 0)
+
+
+def plan_log_softmax_of_floats(draft: Draft, node: Node) -> None:
+    """Along the last dimension."""
+    add_softmax(draft, node, 1, address_of("logf"))
+
+
+def add_softmax(draft: Draft, node: Node, beta: float, logf: int) -> None:
+    """A row for all vectors of a tensor."""
     x, y = input_at(node, 0), output_at(node, 0)
     require_compiled(y.type == FLOAT32)
     shape = draft.shape(x)
-    beta = np.float32(options_of(node, SoftmaxOptions).beta)
     parameters = draft.keep(np.array([beta, np.finfo(np.float32).min], np.float32))
     rows = prod(shape) // shape[-1]
-    draft.add(SoftmaxFloats(draft.read(x), rows, shape[-1], parameters, address_of("expf"), draft.write(y)))
+    draft.add(SoftmaxFloats(draft.read(x), rows, shape[-1], parameters, address_of("expf"), logf, draft.write(y)))
 
 
 def plan_sum_of_floats(*, is_mean: bool) -> Planner:

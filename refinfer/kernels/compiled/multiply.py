@@ -14,17 +14,22 @@ import numpy as np
 from refinfer.kernels.compiled.jit import LANES, ROWS, Number, int8s, int16s, njit, uint8s
 from refinfer.kernels.compiled.memory import clear
 from refinfer.kernels.compiled.microkernel import (
+    columns_at_a_time,
     row_of_eight,
     row_of_one,
     row_of_two,
     tile_of_one,
     tile_of_two,
+    wide_row_of_eight,
     wide_row_of_one,
+    wide_row_of_two,
 )
 from refinfer.kernels.compiled.requantize import requantize_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+columns = njit(columns_at_a_time)
 
 
 @njit
@@ -51,38 +56,29 @@ def multiply(
     sums: int,
 ) -> None:
     """y[r, c] = requantize(sum over k of x[r, k] * w[k, c]), with the offset + r * offset_step"""
-    stride = 2 * LANES * weight_bytes * pairs
+    vector_bytes, few = 2 * LANES * weight_bytes * pairs, rows < ROWS
     last = vectors
     while last > 0:
-        count = columns_at_a_time(rows, weight_bytes, last)
+        count = columns(few, last)
         last -= count
-        w, p, y = weights + last * stride, parameters + last * parameter_bytes, output + column + last * LANES * size
-        if rows < ROWS or weight_bytes == 1:
+        w, p = weights + last * vector_bytes, parameters + last * parameter_bytes
+        y = output + column + last * LANES * size
+        if few:
             for r in range(rows):
-                multiply_row(images, starts + 8 * r, taps, pairs, w, weight_bytes, count, stride, sums)
+                multiply_row(images, starts + 8 * r, taps, pairs, w, weight_bytes, count, sums)
                 there, of_row = y + r * row_bytes, offset + r * offset_step
                 requantize_row(scaling, sums, count, p, parameter_bytes, of_row, low, high, there, size)
         else:
             for block in range((rows + ROWS - 1) // ROWS):
                 first = min(block * ROWS, rows - ROWS)
                 if count == 2:
-                    tile_of_two((images, starts + 8 * first, taps, pairs, w, stride, sums))
+                    tile_of_two((images, starts + 8 * first, taps, pairs, w, sums))
                 else:
-                    tile_of_one((images, starts + 8 * first, taps, pairs, w, stride, sums))
+                    tile_of_one((images, starts + 8 * first, taps, pairs, w, sums))
                 for r in range(ROWS):
                     here = sums + 4 * LANES * count * r
                     there, of_row = y + (first + r) * row_bytes, offset + (first + r) * offset_step
                     requantize_row(scaling, here, count, p, parameter_bytes, of_row, low, high, there, size)
-
-
-@njit
-def columns_at_a_time(rows: int, weight_bytes: int, left: int) -> int:
-    """How many vectors of channels a tile has, the last of `left` first."""
-    if weight_bytes == 1:
-        return left % 8 if left % 8 == 1 else (2 if left % 8 else 8)
-    if rows < ROWS:
-        return 1
-    return 2 - left % 2
 
 
 @njit
@@ -94,18 +90,22 @@ def multiply_row(
     weights: int,
     weight_bytes: int,
     count: int,
-    stride: int,
     sums: int,
 ) -> None:
     """The sums of one row."""
-    if weight_bytes == 2:
-        wide_row_of_one((images, start, taps, pairs, weights, stride, sums))
+    if weight_bytes == 1:
+        if count == 8:
+            row_of_eight((images, start, taps, pairs, weights, sums))
+        elif count == 2:
+            row_of_two((images, start, taps, pairs, weights, sums))
+        else:
+            row_of_one((images, start, taps, pairs, weights, sums))
     elif count == 8:
-        row_of_eight((images, start, taps, pairs, weights, stride, sums))
+        wide_row_of_eight((images, start, taps, pairs, weights, sums))
     elif count == 2:
-        row_of_two((images, start, taps, pairs, weights, stride, sums))
+        wide_row_of_two((images, start, taps, pairs, weights, sums))
     else:
-        row_of_one((images, start, taps, pairs, weights, stride, sums))
+        wide_row_of_one((images, start, taps, pairs, weights, sums))
 
 
 @njit

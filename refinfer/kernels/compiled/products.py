@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,7 @@ from refinfer.kernels.compiled.float_products import (
     plan_fully_connected_of_floats,
 )
 from refinfer.kernels.compiled.jit import LANES, ROWS
+from refinfer.kernels.compiled.microkernel import TURNS, columns_at_a_time
 from refinfer.kernels.compiled.records import FIXED, FLOATING, KINDS, WIDE, Address, Depthwise, Multiply, Widen
 from refinfer.kernels.compute import Shape, constant, dtype_of
 from refinfer.kernels.conv import (
@@ -193,7 +195,7 @@ def add_depthwise(
             pixels=pixels // repeat,
             step=4 * columns.stride * outputs,
             vectors=-(-outputs * repeat // LANES),
-            weights=draft.keep(pack(pairs_of_rows(weights, repeat), np.int16)),
+            weights=draft.keep(pack(pairs_of_rows(weights, repeat), np.int16, lambda left: 1)),
             scaling=scaling.kind,
             parameters=draft.keep(scaling.parameters),
             parameter_bytes=scaling.nbytes,
@@ -292,13 +294,28 @@ def window_taps(weights: Array, grid: Sequence[Windows], wide: int) -> tuple[Arr
     return taps, padded.reshape(outputs, -1, 2)
 
 
-def pack(weights: Array, dtype: type) -> Array:
-    """Pairs of the weights of LANES channels beside each other: [vectors, pairs, LANES, 2]."""
+def pack(weights: Array, dtype: type, at_a_time: Callable[[int], int]) -> Array:
+    """The weights in the order in which they are read: tile after tile, [pairs, vectors of the tile, LANES, 2] each.
+
+    `at_a_time` tells how many vectors a tile has, the last first, from how many are left.
+    """
     outputs, pairs, _ = weights.shape
-    vectors = -(-outputs // LANES)
-    padded = np.zeros((vectors * LANES, pairs, 2), dtype)
+    left = -(-outputs // LANES)
+    padded = np.zeros((left * LANES, pairs, 2), dtype)
     padded[:outputs] = weights
-    return padded.reshape(vectors, LANES, pairs, 2).swapaxes(1, 2)
+    vectors = padded.reshape(left, LANES, pairs, 2)
+    tiles: list[Array] = []
+    while left > 0:
+        count = at_a_time(left)
+        left -= count
+        tiles.append(np.moveaxis(vectors[left : left + count], 2, 0).reshape(-1))
+    return np.concatenate(tiles[::-1])
+
+
+def in_turns(taps: Array, weights: Array) -> tuple[Array, Array]:
+    """As many pairs as steps that take turns need: the last ones are multiplied with 0."""
+    more = -len(taps) % TURNS
+    return np.append(taps, np.zeros(more, np.int64)), np.pad(weights, ((0, 0), (0, more), (0, 0)))
 
 
 def multiply(
@@ -314,8 +331,10 @@ def multiply(
     channels: int,
 ) -> None:
     """The product, from the channel `first` of so many on. Few rows are multiplied with weights of one byte."""
-    few = len(starts) < ROWS and np.abs(weights).max(initial=0) < 128
-    require_compiled(int(np.abs(weights).max(initial=0)) < 2**15)
+    few, low, high = len(starts) < ROWS, int(weights.min(initial=0)), int(weights.max(initial=0))
+    require_compiled(low > -(2**15) and high < 2**15)
+    narrow = few and low >= -128 and high < 128
+    taps, weights = in_turns(taps, weights) if few else (taps, weights)
     size = finish.dtype.itemsize
     draft.add(
         Multiply(
@@ -324,8 +343,8 @@ def multiply(
             len(starts),
             draft.keep(taps.astype(np.int64)),
             len(taps),
-            draft.keep(pack(weights, np.int8 if few else np.int16)),
-            1 if few else 2,
+            draft.keep(pack(weights, np.int8 if narrow else np.int16, partial(columns_at_a_time, few))),
+            1 if narrow else 2,
             -(-len(weights) // LANES),
             scaling.kind,
             draft.keep(scaling.parameters),

@@ -233,13 +233,14 @@ class MapFloats(NamedTuple):
 
 
 class SoftmaxFloats(NamedTuple):
-    """SOFTMAX of floats."""
+    """SOFTMAX or LOG_SOFTMAX of floats."""
 
     source: Address
     rows: int
     depth: int
     parameters: int
     expf: int
+    logf: int  # 0: no logarithm is taken
     output: Address
 
 
@@ -449,6 +450,7 @@ class Lstm(NamedTuple):
     state: int
     output: Address
     taps: int
+    pairs: int
     sums: Address
     gates: Address
     memory: Address

@@ -18,7 +18,16 @@ from refinfer.kernels.compiled.draft import Draft, require_compiled
 from refinfer.kernels.compiled.float_products import pack as pack_floats
 from refinfer.kernels.compiled.functions import address_of
 from refinfer.kernels.compiled.jit import LANES
-from refinfer.kernels.compiled.products import ONE_BY_ONE, Finish, fixed_scaling, multiply, pack, window_taps
+from refinfer.kernels.compiled.microkernel import columns_at_a_time
+from refinfer.kernels.compiled.products import (
+    ONE_BY_ONE,
+    Finish,
+    fixed_scaling,
+    in_turns,
+    multiply,
+    pack,
+    window_taps,
+)
 from refinfer.kernels.compiled.records import KINDS, Lstm, LstmFloats, Svdf, Widen
 from refinfer.kernels.compiled.simple import scaling
 from refinfer.kernels.compute import constant
@@ -186,6 +195,7 @@ def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: A
     finish = Finish(0, -32768, 32767, np.dtype(np.int16))
     multiply(draft, images, 2 * depth * np.arange(rows), taps, pairs, of_inputs, finish, start, 0, channels)
     taps, pairs = window_taps(recurrent.reshape(channels, 1, 1, cells), ONE_BY_ONE, cells)
+    taps, pairs = in_turns(taps, pairs)
     of_state = fixed_scaling(np.zeros(channels, np.int64), *of_channels(p.recurrent, cells))
     vectors = -(-channels // LANES)
     draft.add(
@@ -193,7 +203,7 @@ def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: A
             start,
             *walk,
             cells,
-            draft.keep(pack(pairs, np.int8)),
+            draft.keep(pack(pairs, np.int8, partial(columns_at_a_time, True))),
             vectors,
             draft.keep(of_state.parameters),
             *p.limits,
@@ -208,6 +218,7 @@ def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: A
             draft.state(cell.state),
             draft.write(y),
             draft.keep(taps.astype(np.int64)),
+            len(taps),
             draft.scratch(4 * LANES * vectors),
             draft.scratch(2 * LANES * vectors),
             draft.scratch(4 * 2 * LANES * -(-cells // LANES)),

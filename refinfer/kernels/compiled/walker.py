@@ -110,7 +110,7 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             lstm(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24],
-                r[25], r[26],
+                r[25], r[26], r[27],
             )  # fmt: skip
         elif r[0] == LSTM_FLOATS:
             lstm_floats(
@@ -133,7 +133,7 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
         elif r[0] == MAP_FLOATS:
             map_floats(r[1], r[2], r[3], r[4], r[5], r[6])
         elif r[0] == SOFTMAX_FLOATS:
-            softmax_floats(r[1], r[2], r[3], r[4], r[5], r[6])
+            softmax_floats(r[1], r[2], r[3], r[4], r[5], r[6], r[7])
         elif r[0] == SUM_FLOATS:
             sum_floats(r[1], r[2], r[3], r[4], r[5], r[6])
         elif r[0] == EXTREME_BYTES:

@@ -36,6 +36,7 @@ OPERATORS = {
     BuiltinOperator.MEAN: (INT8, INT16, FLOAT32),
     BuiltinOperator.SUM: (FLOAT32,),
     BuiltinOperator.SOFTMAX: (INT8, FLOAT32),
+    BuiltinOperator.LOG_SOFTMAX: (FLOAT32,),
     BuiltinOperator.QUANTIZE: (FLOAT32, INT8, INT16),
     BuiltinOperator.DEQUANTIZE: (INT8, INT16),
     BuiltinOperator.RELU: (INT8, INT16, FLOAT32),

@@ -221,9 +221,15 @@ class Evaluation:
 
     def to_html(self) -> str:
         """A page by itself."""
-        from refinfer.page.evaluation import page
+        from refinfer.page.evaluation import article_of
 
-        return page(self)
+        return article_of(self).page()
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the same article."""
+        from refinfer.page.evaluation import article_of
+
+        return article_of(self).fragment()
 
     def _agreement_to_dict(self, found: Agreement) -> dict[str, Any]:
         return {

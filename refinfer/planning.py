@@ -142,7 +142,7 @@ class Plan:
     and with the plan. `order` tells the operators of the main subgraph by their old indices, and so does `dilated` the
     1×1 convolutions that have a dilation now. Of the head on the first target, `lower_bound` is what no placement can
     undercut with the levers that were allowed, `without_overlap` that of the model as it was. `overlapping` are the
-    pairs of tensors that share bytes, input and output of an operator.
+    pairs of tensors that share bytes, input and output of an operator. `target` is the first one.
     """
 
     graph: Graph
@@ -156,6 +156,7 @@ class Plan:
     lower_bound: int
     without_overlap: int
     holds_for: tuple[str, ...]
+    target: Target
 
     @property
     def proven(self) -> bool:
@@ -187,6 +188,12 @@ class Plan:
         if self.model is None:
             return None
         return replace(resolve(self.model, self.graph.file), name=self.graph.name, file=self.graph.file)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: what each lever brings, and the map of the arena with the plan."""
+        from refinfer.page.plans import article_of
+
+        return article_of(self).fragment()
 
     @property
     def is_reordered(self) -> bool:
@@ -356,7 +363,8 @@ class Planning:
         before = {report.target.name: report.arena for report in self.before}
         bound, apart = gains[-1].lower_bound, self.reports[0].lower_bound
         if best is None or best.cost[0] >= sum(arena.minimum for arena in before.values()):
-            return Plan(self.graph, None, before, before, gains, self._as_it_is(), (), (), bound, apart, ())
+            as_it_is = self._as_it_is()
+            return Plan(self.graph, None, before, before, gains, as_it_is, (), (), bound, apart, (), self.targets[0])
         draft, reports = best
         holds_for = tuple(holds(self._resolved(draft.model)))
         record = {"version": RECORD_VERSION, "holds_for": holds_for}
@@ -372,6 +380,7 @@ class Planning:
             lower_bound=bound,
             without_overlap=apart,
             holds_for=holds_for,
+            target=self.targets[0],
         )
 
 

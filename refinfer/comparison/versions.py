@@ -68,9 +68,15 @@ class VersionComparison:
 
     def to_html(self) -> str:
         """A page by itself."""
-        from refinfer.page.diff import page
+        from refinfer.page.diff import article_of
 
-        return page(self)
+        return article_of(self).page()
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the same article."""
+        from refinfer.page.diff import article_of
+
+        return article_of(self).fragment()
 
 
 def _place_to_dict(place: Place) -> dict[str, Any]:

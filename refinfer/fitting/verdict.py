@@ -152,6 +152,12 @@ class Verdict:
         """The verdict as JSON text."""
         return json.dumps(self.to_dict(), indent=2)
 
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the answer, the builds of the board, and the map of the arena."""
+        from refinfer.page.verdict import article_of
+
+        return article_of(self).fragment()
+
 
 def fit(
     model: Source | Graph | Report, board: str | Board, *, target: str | None = None, firmware: str | None = None

@@ -11,7 +11,7 @@ from refinfer.comparison.distance import Histogram
 from refinfer.comparison.rules import LITERT, TFLM, type_of
 from refinfer.comparison.stages import Place, Stage
 from refinfer.comparison.versions import VersionComparison
-from refinfer.page.article import answer, article, section
+from refinfer.page.article import Article, answer, section
 from refinfer.page.html import NAME, NUMBER, OPERATOR, Column, Row, escaped, joined, named, table
 from refinfer.schema.graph import Graph
 from refinfer.terminal.diff import (
@@ -44,13 +44,13 @@ LEAST_RANGE = 60  # decibels that are always shown
 BIN, TALLEST = 8, 24  # pixels of a histogram
 
 
-def page(found: Comparison | VersionComparison) -> str:
+def article_of(found: Comparison | VersionComparison) -> Article:
     """The whole of it."""
     if isinstance(found, Comparison):
         title, parts = f"{model_name(found.graph)}: where do the runtimes part?", _of_dialects(found)
-        return article(title, f"{LITERT} against {TFLM}", parts, found.to_dict())
+        return Article(title, f"{LITERT} against {TFLM}", parts, found.to_dict())
     names = f"{model_name(found.first)} against {model_name(found.second)}"
-    return article(names, f"in the dialect {found.dialect}", _of_versions(found), found.to_dict())
+    return Article(names, f"in the dialect {found.dialect}", _of_versions(found), found.to_dict())
 
 
 def _of_dialects(found: Comparison) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from math import sqrt
 
 from refinfer.evaluation import TOP, Agreement, Evaluation, Score
-from refinfer.page.article import answer, article, section
+from refinfer.page.article import Article, answer, section
 from refinfer.page.html import BAR, NAME, NUMBER, Column, Row, bar, escaped, joined, named, table
 from refinfer.terminal.evaluation import answer_name, headline, sentences, share, side_name
 from refinfer.terminal.names import model_name
@@ -17,10 +17,10 @@ CELL, SMALL_CELL = 34, 12
 WITH_NUMBERS = 30  # classes up to which cells are large enough for a number
 
 
-def page(found: Evaluation) -> str:
+def article_of(found: Evaluation) -> Article:
     """The whole of it."""
     first = found.scores[0]
-    return article(f"{model_name(first.graph)}: is it right?", found.samples.source, _sections(found), found.to_dict())
+    return Article(f"{model_name(first.graph)}: is it right?", found.samples.source, _sections(found), found.to_dict())
 
 
 def _sections(found: Evaluation) -> Iterator[str]:

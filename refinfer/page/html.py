@@ -117,9 +117,7 @@ def _outcome(report: Report, verdict: Verdict | None) -> str:
 def answer(report: Report, verdict: Verdict | None, smallest: Sequence[Verdict]) -> Iterator[str]:
     """Does it fit? Or, if nobody asked about a board, what it takes and what is large enough."""
     if verdict is not None:
-        yield f'<p class="answer">{escaped(" ".join(headline(verdict, TRANSPARENT)))}</p>'
-        yield from bars(verdict)
-        yield from paste(to_paste(verdict))
+        yield from answer_for_board(verdict)
     else:
         takes = f"{model_name(report.graph)} takes {arena_in_words(report.target, report.arena.minimum)}."
         yield f'<p class="answer">{escaped(takes)}</p>'
@@ -145,6 +143,13 @@ def answer(report: Report, verdict: Verdict | None, smallest: Sequence[Verdict])
                 for each in smallest
             ),
         )
+
+
+def answer_for_board(verdict: Verdict) -> Iterator[str]:
+    """The verdict in a sentence and in bars, and what to write down."""
+    yield f'<p class="answer">{escaped(" ".join(headline(verdict, TRANSPARENT)))}</p>'
+    yield from bars(verdict)
+    yield from paste(to_paste(verdict))
 
 
 def bars(verdict: Verdict) -> Iterator[str]:
@@ -198,7 +203,7 @@ def what_else(report: Report, plan: Plan) -> Iterator[str]:
     """A better plan, and other builds of TFLM."""
     from refinfer.page.plans import section_of_builds, section_of_plans  # which are made of tables, as below
 
-    yield f"<section>\n<h2>Better plans</h2>\n{joined(section_of_plans(report, plan))}\n</section>"
+    yield f"<section>\n<h2>Better plans</h2>\n{joined(section_of_plans(plan))}\n</section>"
     yield f"<section>\n<h2>If it were another build</h2>\n{joined(section_of_builds(report))}\n</section>"
 
 

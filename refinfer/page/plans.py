@@ -8,17 +8,31 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 
+from refinfer.page.article import Article, answer, section
 from refinfer.page.html import NUMBER as NUMBER_KIND
 from refinfer.page.html import Column, Row, escaped, some, table
 from refinfer.page.picture import picture_of
 from refinfer.page.svg import svg
 from refinfer.planning import Plan
 from refinfer.simulator import TARGETS, Refused, Report, simulate
+from refinfer.terminal.names import model_name
+from refinfer.terminal.plan import headline
 
 
-def section_of_plans(report: Report, plan: Plan) -> Iterator[str]:
-    """The levers of a better plan with what each brings, and the map of the arena with it."""
-    target = report.target.name
+def article_of(plan: Plan) -> Article:
+    """A plan by itself."""
+    name, words = model_name(plan.graph), f"a plan for {', '.join(plan.before)}"
+    return Article(f"{name}: a smaller arena?", words, _sections(plan), plan.to_dict())
+
+
+def _sections(plan: Plan) -> Iterator[str]:
+    yield from answer(headline(plan), "" if plan.model is None else "fits", [])
+    yield from section("What each lever brings", section_of_plans(plan))
+
+
+def section_of_plans(plan: Plan) -> Iterator[str]:
+    """The levers of a better plan with what each brings on its first target, and the map of the arena with it."""
+    target = plan.target.name
     before, after = plan.before[target].minimum, plan.after[target].minimum
     if after < before:
         share = f"{100 * (before - after) / before:.1f} %"
@@ -45,7 +59,7 @@ def section_of_plans(report: Report, plan: Plan) -> Iterator[str]:
     planned = plan.planned()
     if planned is not None and after < before:
         yield "<p>The arena with that plan, which <code>refinfer plan</code> writes into the file:</p>"
-        yield still(simulate(planned, report.target), f"the arena of {after:,} bytes with the better plan")
+        yield still(simulate(planned, plan.target), f"the arena of {after:,} bytes with the better plan")
 
 
 LEVER_FIGURES = ("arena", "saved", "head", "lower bound")

@@ -66,12 +66,14 @@ class Frame:
 def svg(picture: Picture, dark: bool = True) -> str:
     """A picture that stands for itself: with title, colours and, unless told otherwise, other colours where it is dark.
 
-    It holds no variables and asks for no network, so that it can be put into a paper.
+    It holds no variables and asks for no network, so that it can be put into a paper. Where there is less room than it
+    would take, as in a notebook, it gets smaller.
     """
     style = with_colours(LIGHT)
     if dark:
         style += f"@media (prefers-color-scheme: dark) {{\n{with_colours(DARK)}}}\n"
-    return drawing(picture, TITLE_ROOM, f"<style>\n{style}</style>", heading(picture))
+    drawn = drawing(picture, TITLE_ROOM, f"<style>\n{style}</style>", heading(picture))
+    return drawn.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
 
 def drawing(picture: Picture, top: float = 8, style: str = "", above: Iterable[str] = ()) -> str:

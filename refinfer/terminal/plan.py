@@ -30,7 +30,7 @@ from refinfer.terminal.text import (
 
 def plan_lines(plan: Plan, screen: Screen) -> Iterator[str]:
     """The whole account."""
-    yield from painted(_headline(plan), screen, BOLD)
+    yield from painted(headline(plan), screen, BOLD)
     yield ""
     yield from table(ARENAS, [_arena(plan, name) for name in plan.before], screen)
     yield ""
@@ -43,7 +43,8 @@ def plan_lines(plan: Plan, screen: Screen) -> Iterator[str]:
     yield from _remarks(plan, screen)
 
 
-def _headline(plan: Plan) -> str:
+def headline(plan: Plan) -> str:
+    """The answer in a sentence."""
     name, target = model_name(plan.graph), next(iter(plan.before))
     before, after = plan.before[target].minimum, plan.after[target].minimum
     if plan.model is None:

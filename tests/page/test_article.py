@@ -54,6 +54,28 @@ def test_a_page_holds_what_the_json_says_and_asks_for_nothing(kind: str, found: 
 
 
 @each_kind
+def test_jupyter_shows_the_same_sections_and_leaves_its_own_page_alone(kind: str, found: dict[str, Found]) -> None:
+    page, fragment = found[kind].to_html(), found[kind]._repr_html_()
+    sections = re.findall(r"(?s)<section.*</section>", page)
+    assert re.findall(r"(?s)<section.*</section>", fragment) == sections
+    tags = [name for name, _ in Elements(fragment).tags]
+    assert tags.count("style") == 1
+    assert not {"html", "body", "script", "link", "meta"} & set(tags)
+
+
+def test_a_verdict_and_a_plan_show_their_answer_and_the_map_of_the_arena() -> None:
+    verdict, plan = refinfer.fit(DENSE, "nano33ble"), refinfer.plan(DENSE, ["cortex-m4"])
+    refused = refinfer.fit(MODELS / "digits_conv_dynamic.tflite", "nano33ble", target="cortex-m4")
+    shown = verdict._repr_html_()
+    assert "fits Arduino Nano 33 BLE (Sense)" in shown
+    assert f"kTensorArenaSize = {verdict.arena_size};" in shown
+    assert all(f"{each.arena_size:,}" in shown for each in verdict.others)
+    assert [each.count("data:image/svg+xml") for each in (shown, refused._repr_html_())] == [1, 0]
+    assert "Hybrid models are not supported" in refused._repr_html_()
+    assert all(gain.lever in plan._repr_html_() for gain in plan.gains)
+
+
+@each_kind
 def test_every_tag_is_closed(kind: str, found: dict[str, Found]) -> None:
     text = re.sub(r"<(?:meta|link)[^>]*>|<!DOCTYPE html>", "", found[kind].to_html())
     opened: list[str] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,6 +216,29 @@ def test_the_other_pages_load_without_complaint_and_scroll_within_themselves(ope
         tab.set_viewport_size({"width": 400, "height": 800})
         assert tab.locator("section").count() > 2
         assert tab.evaluate("() => document.documentElement.scrollWidth") <= 400
+
+
+MINE = "<h2 id='mine'>mine</h2><table><tr><td id='cell'>1</td></tr></table>"
+STYLES = """() => ["mine", "cell"].map(id => {
+    const style = getComputedStyle(document.getElementById(id));
+    return [...style].filter(name => !name.startsWith("--")).map(name => style.getPropertyValue(name)).join();
+})"""
+GROUND = "() => getComputedStyle(document.querySelector('.refinfer-article section')).backgroundColor"
+
+
+def test_in_a_notebook_a_result_is_light_or_dark_as_that_is_and_leaves_the_rest_alone(opened: Any) -> None:
+    fragment = refinfer.fit(refinfer.read_model(MOBILE), "nano33ble")._repr_html_()
+    alone = opened(f"<!DOCTYPE html><title>a notebook</title><body>{MINE}").evaluate(STYLES)
+    grounds = []
+    for light in ("true", "false"):
+        tab = opened(f"<!DOCTYPE html><title>a notebook</title><body data-jp-theme-light='{light}'>{MINE}{fragment}")
+        tab.set_viewport_size({"width": 1280, "height": 1000})
+        assert tab.evaluate(STYLES) == alone
+        grounds.append(sum(map(int, re.findall(r"\d+", tab.evaluate(GROUND)))))
+        tab.set_viewport_size({"width": 400, "height": 800})
+        assert tab.evaluate("() => document.documentElement.scrollWidth") <= 400
+    assert grounds[0] > 3 * 200
+    assert grounds[1] < 3 * 60
 
 
 def test_the_report_can_be_saved(opened: Any) -> None:

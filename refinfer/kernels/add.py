@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.arithmetic import common_scale, libm
-from refinfer.kernels.arithmetic.common_scale import Sum, evaluate_sum
+from refinfer.kernels.arithmetic.common_scale import Sum, adding
 from refinfer.kernels.arithmetic.fixedpoint import (
     clamp,
     divide_by_power_of_two,
@@ -33,7 +33,7 @@ from refinfer.kernels.common import (
     require_same_type,
     switch_on_output,
 )
-from refinfer.kernels.compute import Compute, Evaluate, Fold, Host, Shape
+from refinfer.kernels.compute import Compute, Evaluate, Fold, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Kernel, Persistent, Refusal, Request, Scratch, op_data, require, temps
 from refinfer.kernels.layout import BOOL, ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
@@ -153,8 +153,7 @@ def fold_sum(combine: Elementwise) -> Fold:
     """a + b or a - b of quantized tensors, through twice the larger of their scales."""
 
     def fold(node: Node, host: Host) -> Evaluate:
-        params = sum_params(node)
-        return stretching(lambda a, b: evaluate_sum(params, combine, a, b))
+        return stretching(adding(sum_params(node), combine, dtype_of(output_at(node, 0).type)))
 
     return fold
 

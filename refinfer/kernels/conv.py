@@ -397,16 +397,18 @@ def as_matrix(filters: Array) -> Array:
 def exact_depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
     """sum[b, y, x, o] = sum over fy, fx of images[b, y', x', o // m] * filters[0, fy, fx, o]
 
-    m is the depth multiplier. Windows that follow each other cell by cell are one axis of a row with their channels,
-    since few long axes are multiplied faster than many short ones.
+    m is the depth multiplier. Unless channels are many, a row of windows is one axis with its channels, since few long
+    axes are multiplied faster than many short ones.
     """
     outputs, columns = filters.shape[3], grid[1]
     images = images.repeat(outputs // images.shape[3], axis=3) if outputs > images.shape[3] else images
-    if columns.stride > 1:
+    if columns.stride > 1 and (columns.dilation > 1 or outputs >= MANY_CHANNELS):
         return np.einsum("byxijo,ijo->byxo", under_windows(images, grid), filters[0])
     along = filters[0, :, :, None].repeat(columns.number, axis=2).reshape(*filters.shape[1:3], -1)
-    rows = np.einsum("byijr,ijr->byr", under_rows(images, grid), along)
-    return rows.reshape(*rows.shape[:2], columns.number, outputs)
+    first, *others = (np.einsum("byijr,ijr->byr", cells, along[:, taps]) for taps, cells in under_rows(images, grid))
+    for each in others:
+        first += each
+    return first.reshape(*first.shape[:2], columns.number, outputs)
 
 
 def ordered_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
@@ -444,6 +446,8 @@ def shape_as_declared(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:
     """The output's shape is the one in the file."""
     return [output_at(node, 0).shape]
 
+
+MANY_CHANNELS = 64
 
 CONV_TYPES = {
     (TensorType.FLOAT32, TensorType.FLOAT32),

@@ -7,9 +7,11 @@ tensorflow/lite/kernels/internal/reference/pooling.h and integer_ops/pooling.h.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING
 
-from refinfer.kernels.arithmetic.fixedpoint import clamp
+from refinfer.kernels.arithmetic.fixedpoint import clamp, round_away
 from refinfer.kernels.arithmetic.sliding import under_windows
 from refinfer.kernels.common import (
     PADDING_VALUES,
@@ -24,14 +26,15 @@ from refinfer.kernels.common import (
     require_type,
     writable_dims,
 )
-from refinfer.kernels.compute import Compute, Evaluate, Host, Shape
+from refinfer.kernels.compute import Compute, Evaluate, Host, Shape, dtype_of
 from refinfer.kernels.kernel import Kernel, Overlap, Request, op_data, require, temps
 from refinfer.kernels.layout import ENUM, FLOAT, INT32, Build, struct
 from refinfer.kernels.lazy import np
 from refinfer.kernels.libraries.library_window import Window
 from refinfer.kernels.overlap import at_least, by_pixels, first_pixels, size_of, worst
 from refinfer.kernels.quantization import activate, require_activation_range, require_zero_point
-from refinfer.kernels.window import Windows, output_size, windows
+from refinfer.kernels.window import Index, Windows, output_size, windows
+from refinfer.kernels.window import overlap as cells_of_tap
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import Pool2DOptions
@@ -134,12 +137,15 @@ def fold(pooled: Pooled) -> Callable[[Node, Host], Evaluate]:
         require(min(sides) > 0, f"a window of {sides[0]} × {sides[1]}")
         activated = activation_of(node, host)
 
+        @lru_cache(maxsize=1)
+        def grid(x: Shape) -> tuple[Windows, Windows]:
+            require(len(x) == 4, f"{len(x)} dimensions; it takes 4")
+            rows = windows(pool.padding, x[1], pool.filter_height, pool.stride_h)
+            return rows, windows(pool.padding, x[2], pool.filter_width, pool.stride_w)
+
         def evaluate(x: Array) -> tuple[Array, ...]:
-            require(x.ndim == 4, f"{x.ndim} dimensions; it takes 4")
-            rows = windows(pool.padding, x.shape[1], pool.filter_height, pool.stride_h)
-            columns = windows(pool.padding, x.shape[2], pool.filter_width, pool.stride_w)
             with np.errstate(all="ignore"):
-                return (activated(pooled(x, rows, columns)),)
+                return (activated(pooled(x, *grid(x.shape))),)
 
         return evaluate
 
@@ -153,7 +159,9 @@ def activation_of(node: Node, host: Host) -> Callable[[Array], Array]:
         return lambda x: activate(x, activation)
     require_activation_range(y, activation)
     low, high = host.numerics.activation_range(y, activation)
-    return lambda x: clamp(x, low, high, x.dtype)
+    limits = np.iinfo(dtype_of(y.type))
+    is_limited = (low, high) != (limits.min, limits.max)
+    return lambda x: clamp(x, low, high, x.dtype) if is_limited else x
 
 
 def average(x: Array, rows: Windows, columns: Windows) -> Array:
@@ -164,8 +172,8 @@ def average(x: Array, rows: Windows, columns: Windows) -> Array:
     count = cells_inside(rows, columns)
     if x.dtype.kind == "f":
         return summed(x, rows, columns) / count.astype(x.dtype)
-    total = np.einsum("byxijc->byxc", under_windows(x.astype(np.int32), (rows, columns)))
-    return (np.sign(total) * ((np.abs(total) + count // 2) // count)).astype(x.dtype)
+    total = np.einsum("byxijc->byxc", under_windows(x.astype(np.float64), (rows, columns)))
+    return round_away(total / count).astype(x.dtype)
 
 
 def maximum(x: Array, rows: Windows, columns: Windows) -> Array:
@@ -173,7 +181,11 @@ def maximum(x: Array, rows: Windows, columns: Windows) -> Array:
     least = np.finfo(x.dtype).min if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     y = np.full((x.shape[0], rows.number, columns.number, x.shape[3]), least, x.dtype)
     for where, cells in taps(x, rows, columns):
-        y[where] = np.where(y[where] < cells, cells, y[where]) if x.dtype.kind == "f" else np.maximum(y[where], cells)
+        here = y[where]
+        if x.dtype.kind == "f":
+            here[...] = np.where(here < cells, cells, here)
+        else:
+            np.maximum(here, cells, out=here)
     return y
 
 
@@ -190,6 +202,7 @@ def summed(x: Array, rows: Windows, columns: Windows) -> Array:
     return total
 
 
+@lru_cache(maxsize=256)
 def cells_inside(rows: Windows, columns: Windows) -> Array:
     """How many cells of each window lie inside the image, whatever the channel."""
     down, across = (axis_cells_inside(axis) for axis in (rows, columns))
@@ -202,13 +215,15 @@ def axis_cells_inside(axis: Windows) -> Array:
     return np.minimum(first + axis.length, axis.size) - np.maximum(first, 0)
 
 
-def taps(x: Array, rows: Windows, columns: Windows) -> Iterator[tuple[tuple[slice, ...], Array]]:
+def taps(x: Array, rows: Windows, columns: Windows) -> Iterator[tuple[Index, Array]]:
     """Row by row, for each tap: in which windows it falls into the image, and on which cells."""
-    for row in range(rows.length):
-        where_y, y = rows.inside(row)
-        for column in range(columns.length):
-            where_x, x_ = columns.inside(column)
-            yield (slice(None), where_y, where_x), x[:, y, x_]
+    return ((where, x[cells]) for where, cells in overlaps(rows, columns))
+
+
+@lru_cache(maxsize=256)
+def overlaps(rows: Windows, columns: Windows) -> list[tuple[Index, Index]]:
+    """The same of any image, as indices."""
+    return [cells_of_tap((rows, columns), tap) for tap in product(range(rows.length), range(columns.length))]
 
 
 def shape(node: Node, shapes: Sequence[Shape]) -> Sequence[Shape]:

@@ -256,13 +256,23 @@ def smallest_of_all_from_first(rows: Array) -> Array:
 
 
 def largest_from(start: Array, rows: Array) -> Array:
-    """y = start; then x[i] > y ? x[i] : y for each i. Of equal numbers, as 0 and -0 are, the first stays."""
+    """y = start; then x[i] > y ? x[i] : y for each i. Of equal numbers, as 0 and -0 are, the first stays.
+
+    Integers are equal only if they are the same, and start with one that changes nothing.
+    """
+    if rows.dtype.kind != "f":
+        return np.maximum.reduce(rows, axis=0, initial=limits(rows)[0])
     found = np.concatenate((start[None], np.where(rows > start, rows, start)))
     return np.take_along_axis(found, found.argmax(axis=0)[None], axis=0)[0]
 
 
 def smallest_from(start: Array, rows: Array) -> Array:
-    """y = start; then x[i] < y ? x[i] : y for each i. Of equal numbers, as 0 and -0 are, the first stays."""
+    """y = start; then x[i] < y ? x[i] : y for each i. Of equal numbers, as 0 and -0 are, the first stays.
+
+    Integers are equal only if they are the same, and start with one that changes nothing.
+    """
+    if rows.dtype.kind != "f":
+        return np.minimum.reduce(rows, axis=0, initial=limits(rows)[1])
     found = np.concatenate((start[None], np.where(rows < start, rows, start)))
     return np.take_along_axis(found, found.argmin(axis=0)[None], axis=0)[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.kernels.arithmetic.fixedpoint import clamp, quantize_multiplier, scale_twice, wrap_int32
@@ -90,3 +90,35 @@ def evaluate_sum(p: Sum, combine: Elementwise, a: Array, b: Array) -> Array:
     """y = clamp(scale(combine(a, b at a common scale)) + offset), the sum in int32"""
     raw = combine(to_common_scale(a, p.first), to_common_scale(b, p.second))
     return clamp(scale_twice(wrap_int32(raw), p.multiplier, p.shift) + p.offset, p.low, p.high, a.dtype)
+
+
+def adding(p: Sum, combine: Elementwise, dtype: np.dtype[Any]) -> Elementwise:
+    """`evaluate_sum` of numbers of this type, for a `combine` that adds or subtracts."""
+    looked_up = adding_bytes(p, combine, dtype) if dtype.itemsize == 1 else None
+    return partial(evaluate_sum, p, combine) if looked_up is None else looked_up
+
+
+def adding_bytes(p: Sum, combine: Elementwise, dtype: np.dtype[Any]) -> Elementwise | None:
+    """The same with all that is multiplied looked up, since a product with a sum is a sum of products.
+
+    Added beforehand is also what becomes the output's offset, and the halves of both roundings: the first takes ties
+    up, the second down where the sum is negative. If the lower limit is zero that does not matter, and both are one.
+    None for what could wrap around.
+    """
+    tables, right = [scaled_bytes(each, dtype) for each in (p.first, p.second)], -p.shift
+    if not 0 <= right <= 22 or sum(np.abs(each).max() for each in tables) >= 2**31:
+        return None
+    zero = ((1 << right) >> 1) + (p.offset << right)
+    first, second = (each * p.multiplier for each in tables)
+    first += 2**30 + (zero << 31)
+    is_one = right == 0 or p.low >= p.offset
+
+    def add(a: Array, b: Array) -> Array:
+        acc = combine(first.take(a.view(np.uint8)), second.take(b.view(np.uint8)))
+        acc >>= 31 + right if is_one else 31
+        if not is_one:
+            acc -= acc < zero
+            acc >>= right
+        return acc.clip(p.low, p.high).astype(dtype)
+
+    return add

@@ -91,12 +91,9 @@ def doubling_high_mul(a: Array, b: Array | int) -> Array:
 
 def divide_by_power_of_two(x: Array, exponent: Array | int) -> Array:
     """``x / 2**exponent``, ties away from zero [RoundingDivideByPOT]."""
-    x, half = np.asarray(x, np.int64), (np.int64(1) << np.asarray(exponent, np.int64)) >> 1
-    if not half.any():
-        return x
-    y = (x >> 63) & -np.sign(half)  # -1 where a half would otherwise be rounded up
-    y += x
-    y += half
+    x, exponent = np.asarray(x, np.int64), exponent if isinstance(exponent, int) else np.asarray(exponent, np.int64)
+    y = (x >> 63) * (exponent > 0) + x  # 1 less where a half would otherwise be rounded up
+    y += (1 << exponent) >> 1
     y >>= exponent
     return y
 

@@ -154,7 +154,7 @@ def multiply(a: Array, b: Array | int, bits: int = 32) -> Array:
 
 def saturate(x: Array, bits: int) -> Array:
     """The nearest integer that has that many bits."""
-    return np.clip(x, -largest(bits) - 1, largest(bits))
+    return np.minimum(np.maximum(x, -largest(bits) - 1), largest(bits))  # for a few numbers, faster than np.clip
 
 
 def largest(bits: int) -> int:
@@ -162,6 +162,7 @@ def largest(bits: int) -> int:
     return (1 << (bits - 1)) - 1
 
 
+@cache
 def narrow(constant: int, bits: int) -> int:
     """A positive or negative constant of 32 bits in so many, ties away from zero [RescaleConstantInitializer]."""
     return int(divide_by_power_of_two(np.array(constant, np.int64), 32 - bits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.lazy import np
@@ -21,25 +21,33 @@ def under_windows(images: Array, grid: Sequence[Windows]) -> Array:
     shape = (len(images), *(axis.number for axis in grid), *(axis.length for axis in grid), images.shape[-1])
     to_window = [stride * axis.stride for stride, axis in zip(cell, grid, strict=True)]
     to_tap = [stride * axis.dilation for stride, axis in zip(cell, grid, strict=True)]
-    return np.lib.stride_tricks.as_strided(images, shape, (batch, *to_window, *to_tap, channel))
+    return np.ndarray(shape, images.dtype, images, 0, (batch, *to_window, *to_tap, channel))
 
 
-def under_rows(images: Array, grid: Sequence[Windows]) -> Array:
-    """[b, y, fy, fx, x and c]: the same of windows that follow each other cell by cell, a row of them as one axis."""
+def under_rows(images: Array, grid: Sequence[Windows]) -> Iterator[tuple[slice, Array]]:
+    """[b, y, fy, fx, x and c]: the same, a row of windows as one axis, for taps fx of a slice at a time.
+
+    Cells that the windows of a row have in the same place follow each other if columns are told apart by their number
+    modulo the stride. Each remainder has taps of its own. Columns must not be dilated and strided.
+    """
     images = framed(images, grid)
     rows, columns = grid
-    batch, row, column, channel = images.strides
-    shape = (len(images), rows.number, rows.length, columns.length, columns.number * images.shape[-1])
-    strides = (batch, row * rows.stride, row * rows.dilation, column * columns.dilation, channel)
-    return np.lib.stride_tricks.as_strided(images, shape, strides)
+    channels = images.shape[-1]
+    for first in range(min(columns.stride, columns.length)):
+        cells = np.ascontiguousarray(images[:, :, first :: columns.stride])
+        batch, row, column, channel = cells.strides
+        taps = slice(first, None, columns.stride)
+        shape = (len(cells), rows.number, rows.length, len(range(columns.length)[taps]), columns.number * channels)
+        strides = (batch, row * rows.stride, row * rows.dilation, column * columns.dilation, channel)
+        yield taps, np.ndarray(shape, cells.dtype, cells, 0, strides)
 
 
 def framed(images: Array, grid: Sequence[Windows]) -> Array:
-    """The cells from the first window's first to the last one's last, 0 outside the image."""
+    """The cells from the first window's first to the last one's last, 0 outside the image; one after the other."""
     inside, places, sizes = zip(*(axis.frame() for axis in grid), strict=True)
     cells = images[:, *inside]
     if cells.shape[1:-1] == sizes:
-        return cells
+        return np.ascontiguousarray(cells)
     whole = np.zeros((len(images), *sizes, images.shape[-1]), images.dtype)
     whole[:, *places] = cells
     return whole

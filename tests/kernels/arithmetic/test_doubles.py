@@ -16,18 +16,22 @@ from refinfer.kernels.numerics import (
     FixedPoint,
     Requantize,
     in_fixed_point,
+    in_fixed_point_by_blocks_of_8,
     in_fixed_point_of_16_bits,
+    in_fixed_point_ties_up,
     in_floating_point,
+    in_single_precision,
 )
 
 Array = NDArray[Any]
 
 INT8, INT16 = Range(-7, -128, 127, np.dtype(np.int8)), Range(0, -(2**15), 2**15 - 1, np.dtype(np.int16))
+RELU6, UINT8 = Range(-50, -50, 100, np.dtype(np.int8)), Range(128, 0, 255, np.dtype(np.uint8))
 
 reals = st.floats(2.0**-32, 4.0) | st.floats(1.0, 2000.0) | st.integers(-31, 12).map(lambda exponent: 2.0**exponent)
 sizes = st.integers(0, 2**24) | st.integers(0, 31).map(lambda bits: 2**bits)
 biases = st.integers(-(2**31), 2**31 - 1) | st.integers(-(2**22), 2**22)
-channels = st.lists(st.tuples(reals, sizes, biases), min_size=1, max_size=5)
+channels = st.lists(st.tuples(reals, sizes, biases), min_size=1, max_size=9)
 
 
 def in_integers(requantize: Requantize, bias: Array, y: Range, sums: Array) -> Array:
@@ -47,8 +51,18 @@ def sums_up_to(most: Array, bias: Array, requantize: Requantize, random: np.rand
     return np.concatenate([some, near, [-most, most]])
 
 
-@pytest.mark.parametrize("y", [INT8, INT16], ids=["int8", "int16"])
-@pytest.mark.parametrize("kind", [in_fixed_point, in_fixed_point_of_16_bits, in_floating_point])
+@pytest.mark.parametrize("y", [INT8, INT16, RELU6, UINT8], ids=["int8", "int16", "relu6", "uint8"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        in_fixed_point,
+        in_fixed_point_ties_up,
+        in_fixed_point_by_blocks_of_8,
+        in_fixed_point_of_16_bits,
+        in_floating_point,
+        in_single_precision,
+    ],
+)
 @given(channels=channels, seed=st.integers(0, 2**32 - 1))
 def test_doubles_give_the_integers_or_nothing(
     kind: Any, y: Range, channels: list[tuple[float, int, int]], seed: int

@@ -7,7 +7,6 @@ answer is the class with the largest score, of equal ones the first, and no clas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import comb, sqrt
@@ -20,6 +19,7 @@ from refinfer.interpreter import find_dialect
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import PORTABLE
 from refinfer.machine import Machine
+from refinfer.processes import in_processes
 from refinfer.samples import Samples, frames_of, samples_of
 from refinfer.schema.errors import UnsupportedNode, UsageError
 from refinfer.schema.file import Source, read_model
@@ -332,7 +332,8 @@ def evaluate(
     `x` holds arrays, or paths of pictures and other files; integers are the model's own, reals are quantized by the
     scale of its input. With `mean` or `std` the model gets (x - mean) / std. `against` is another model that gets the
     same; `dialect` is "litert", "tflm" or "both". With more than one job, other processes help: then a script needs
-    `if __name__ == "__main__":`. Raises UsageError for samples that do not fit the model.
+    `if __name__ == "__main__":`. Raises UsageError for samples that do not fit the model, WorkerDied if a process ends
+    early.
     """
     return judge(samples_of(x, y, names), model, against, dialect, Pixels(mean, std), jobs, engine, progress)
 
@@ -428,8 +429,8 @@ class Worker:
 def on_all_cores(worker: Worker, items: Items, jobs: int, engine: str | None) -> Iterator[list[Array | str]]:
     """What the worker makes of each item, in their order; if there are many, other processes help.
 
-    Processes rather than threads: most of the time of a small model is Python's own. They are spawned, since numpy has
-    threads by now, which a fork would lose.
+    Processes rather than threads: most of the time of a small model is Python's own, which threads cannot share. They
+    are spawned, since numpy has threads by now, which a fork would lose.
     """
     start, done, each = monotonic(), 0, 0.0
     while done < len(items) and (jobs == 1 or each * done < ALONE or each * (len(items) - done) < WORTH_HELP):
@@ -441,8 +442,9 @@ def on_all_cores(worker: Worker, items: Items, jobs: int, engine: str | None) ->
         return
     size = max(1, min(int(SECONDS_OF_A_CHUNK / each), -(-len(left) // (4 * jobs))))
     models = [(bytes(side.graph.file), *side[1:]) for side in worker.sides]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), start_worker, (models, worker.pixels, engine)) as pool:
-        yield from (answer for chunk in pool.map(work, _chunks(left, size)) for answer in chunk)
+    chunks, spawn = _chunks(left, size), get_context("spawn")
+    for answers in in_processes(work, chunks, jobs, spawn, start_worker, models, worker.pixels, engine):
+        yield from answers
 
 
 def _chunks(items: Items, size: int) -> Iterator[Items]:
@@ -454,10 +456,7 @@ _workers: list[Worker] = []
 
 
 def start_worker(models: Sequence[tuple[bytes, str, int]], pixels: Pixels, engine: str | None) -> None:
-    """Get a process ready to help. Ctrl-C reaches all processes of a terminal: the first one tells of it."""
-    from signal import SIG_IGN, SIGINT, signal
-
-    signal(SIGINT, SIG_IGN)
+    """Get a process ready to help."""
     sides = [Side(read_model(file), dialect, output) for file, dialect, output in models]
     machines = [machine for machine in map(partial(machine_of, engine=engine), sides) if isinstance(machine, Machine)]
     _workers[:] = [Worker(sides, machines, pixels)]

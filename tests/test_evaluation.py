@@ -64,11 +64,11 @@ def test_other_processes_find_the_same(digits: tuple[Array, Array], monkeypatch:
     monkeypatch.setattr("refinfer.evaluation.WORTH_HELP", 0)
     pools: list[int] = []
 
-    def pool(jobs: int, *arguments: Any) -> ProcessPoolExecutor:
+    def pool(jobs: int, **keywords: Any) -> ProcessPoolExecutor:
         pools.append(jobs)
-        return ProcessPoolExecutor(jobs, *arguments)
+        return ProcessPoolExecutor(jobs, **keywords)
 
-    monkeypatch.setattr("refinfer.evaluation.ProcessPoolExecutor", pool)
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", pool)
     images, labels = digits[0][:100], digits[1][:100]
     stream = MODELS / "digits_stream_int8.tflite"
     done: list[str] = []

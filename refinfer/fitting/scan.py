@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinfer.fitting.boards import Board, find_board
 from refinfer.fitting.verdict import FITS, fit
+from refinfer.processes import in_processes
 from refinfer.schema.errors import FormatError, GraphError, UsageError
 from refinfer.simulator import find_target
 
@@ -69,7 +70,7 @@ def fit_many(
 
     A folder stands for the models in it. A file that is no model does not keep the others from being judged. The work
     is done by `executor`, or by as many processes as there are cores if that is worth while. Raises UsageError for a
-    board, target or profile that does not exist, and for a folder without a model.
+    board, target or profile that does not exist, and for a folder without a model; WorkerDied if a process ends early.
     """
     board = find_board(board) if isinstance(board, str) else board
     if target is not None:
@@ -114,19 +115,9 @@ def on_all_cores(judge: partial[FileVerdict], files: Sequence[str]) -> Iterator[
         done += 1
     if done == len(files):
         return
-    from concurrent.futures import ProcessPoolExecutor  # a few files do without
-
-    with ProcessPoolExecutor(processes, initializer=leave_interrupts_to_the_parent) as pool:
-        yield from pool.map(judge, files[done:])
+    yield from in_processes(judge, files[done:], processes)
 
 
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches all processes of a terminal, and each would tell of it."""
-    from signal import SIG_IGN, SIGINT, signal
-
-    signal(SIGINT, SIG_IGN)

@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
 from refinfer.kernels.arithmetic.products import Finish, Start
-from refinfer.kernels.arithmetic.sliding import under_rows, under_windows
+from refinfer.kernels.arithmetic.sliding import Grid, under_rows, under_windows
 from refinfer.kernels.changes import BIAS_TYPES, since
 from refinfer.kernels.common import (
     PADDING_VALUES,
@@ -371,16 +371,15 @@ def window_grid(
     return rows._replace(number=declared[1]), columns._replace(number=declared[2])
 
 
-def exact_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+def exact_sums(images: Array, filters: Array, grid: Grid) -> Array:
     """sum[b, y, x, o] = sum over fy, fx, c of images[b, y', x', c] * filters[fy fx c, o], as a product of matrices.
 
     y' and x' are where the tap falls; what falls outside the image counts as 0. A grouped filter sees its own channels.
     """
     size, outputs = filters.shape
-    taps = prod(axis.length for axis in grid)
-    groups = images.shape[3] * taps // size
     under = under_windows(images, grid)
-    pixels = under.shape[:3]
+    pixels, taps = under.shape[:3], prod(under.shape[3:5])
+    groups = images.shape[3] * taps // size
     if groups == 1:
         return (under.reshape(prod(pixels), size) @ filters).reshape(*pixels, outputs)
     under = under.reshape(prod(pixels), taps, groups, size // taps).transpose(2, 0, 1, 3)
@@ -394,7 +393,7 @@ def as_matrix(filters: Array) -> Array:
     return np.ascontiguousarray(filters.reshape(len(filters), -1).T)
 
 
-def exact_depthwise_sums(images: Array, filters: Array, grid: Sequence[Windows]) -> Array:
+def exact_depthwise_sums(images: Array, filters: Array, grid: Grid) -> Array:
     """sum[b, y, x, o] = sum over fy, fx of images[b, y', x', o // m] * filters[0, fy, fx, o]
 
     m is the depth multiplier. Unless channels are many, a row of windows is one axis with its channels, since few long

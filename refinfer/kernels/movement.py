@@ -35,7 +35,7 @@ def known(node: Node, position: int) -> Values | None:
 
 def numbers(array: Array) -> Values:
     """The integers of an array, row by row."""
-    return tuple(int(each) for each in array.reshape(-1).tolist())
+    return tuple(map(int, array.reshape(-1).tolist()))
 
 
 def shape_by_values(

@@ -7,7 +7,7 @@ pad.cc and mirror_pad.cc in tensorflow/lite/kernels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.common import (
@@ -151,10 +151,10 @@ def fold_pad(with_zero_point: frozenset[TensorType], node: Node, host: Host) -> 
         require(np.iinfo(limits).min <= zero <= np.iinfo(limits).max, f"zero point {zero} is no {x.type.name}", y)
 
     def evaluate(x: Array, paddings: Array, value: Array | None = None) -> tuple[Array, ...]:
-        border = numbers(paddings)
-        shape = padded(x.shape, border)
-        y = np.full(shape, zero if value is None else value.reshape(())[()], x.dtype)
-        y[tuple(slice(at, at + size) for at, size in zip(border[::2], x.shape, strict=True))] = x
+        shape, inside = places(x.shape, numbers(paddings))
+        y = np.empty(shape, x.dtype)
+        y.fill(zero if value is None else value.reshape(())[()])
+        y[inside] = x
         return (y,)
 
     return evaluate
@@ -172,6 +172,13 @@ def padded(shape: Shape, paddings: Values) -> Shape:
     require(len(paddings) == 2 * len(shape), f"{len(paddings)} paddings for {len(shape)} dimensions")
     require(min(paddings, default=0) >= 0, f"negative paddings {paddings}")
     return tuple(size + a + b for size, a, b in zip(shape, paddings[::2], paddings[1::2], strict=True))
+
+
+@lru_cache(maxsize=1024)
+def places(shape: Shape, paddings: Values) -> tuple[Shape, tuple[slice, ...]]:
+    """That size, and where in it the input is."""
+    size = padded(shape, paddings)
+    return size, tuple(slice(at, at + length) for at, length in zip(paddings[::2], shape, strict=True))
 
 
 def fold_mirror_pad(node: Node, host: Host) -> Evaluate:

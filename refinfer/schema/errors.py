@@ -1,4 +1,4 @@
-"""The errors of refinfer, by whose fault it is: the bytes, the model, what we can do, or the caller.
+"""The errors of refinfer, by whose fault it is: the bytes, the model, what we can do, the caller, or the machine.
 
 Each message stands alone: it holds the place, what was found and what was expected. The command line prints
 nothing else.
@@ -23,3 +23,7 @@ class UnsupportedNode(RefinferError):
 
 class UsageError(RefinferError):
     """What was asked for does not exist or makes no sense: a board, a target, an option."""
+
+
+class WorkerDied(RefinferError):
+    """A process that helped ended before its work was done."""

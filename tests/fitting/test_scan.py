@@ -73,7 +73,7 @@ def test_other_processes_help_once_it_takes_long(monkeypatch: pytest.MonkeyPatch
     assert asked == []
     monkeypatch.setattr(scan, "ALONE", 0)
     assert list(fit_many(FILES, BOARD)) == one_by_one()
-    assert asked == [(3, "initializer")]
+    assert asked == [(3, "mp_context", "initializer")]
 
 
 def test_target_and_firmware_are_those_that_are_asked_for() -> None:

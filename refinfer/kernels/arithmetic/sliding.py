@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from refinfer.kernels.lazy import np
-from refinfer.kernels.window import Windows
+from refinfer.kernels.window import Index, Windows
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
+Grid = tuple[Windows, Windows]
+"""The windows along the rows and the columns of an image."""
 
-def under_windows(images: Array, grid: Sequence[Windows]) -> Array:
+
+def under_windows(images: Array, grid: Grid) -> Array:
     """[b, y, x, fy, fx, c]: what tap (fy, fx) of window (y, x) falls on, 0 outside the image."""
-    if all(axis.is_every_cell for axis in grid):
+    rows, columns = grid
+    if rows.is_every_cell and columns.is_every_cell:
         return images[:, :, :, None, None]
     images = framed(images, grid)
-    batch, *cell, channel = images.strides
-    shape = (len(images), *(axis.number for axis in grid), *(axis.length for axis in grid), images.shape[-1])
-    to_window = [stride * axis.stride for stride, axis in zip(cell, grid, strict=True)]
-    to_tap = [stride * axis.dilation for stride, axis in zip(cell, grid, strict=True)]
-    return np.ndarray(shape, images.dtype, images, 0, (batch, *to_window, *to_tap, channel))
+    batch, row, column, channel = images.strides
+    to_tap = row * rows.dilation, column * columns.dilation
+    shape = (len(images), rows.number, columns.number, rows.length, columns.length, images.shape[-1])
+    strides = (batch, row * rows.stride, column * columns.stride, *to_tap, channel)
+    return np.ndarray(shape, images.dtype, images, 0, strides)
 
 
-def under_rows(images: Array, grid: Sequence[Windows]) -> Iterator[tuple[slice, Array]]:
+def under_rows(images: Array, grid: Grid) -> Iterator[tuple[slice, Array]]:
     """[b, y, fy, fx, x and c]: the same, a row of windows as one axis, for taps fx of a slice at a time.
 
     Cells that the windows of a row have in the same place follow each other if columns are told apart by their number
@@ -42,12 +47,19 @@ def under_rows(images: Array, grid: Sequence[Windows]) -> Iterator[tuple[slice, 
         yield taps, np.ndarray(shape, cells.dtype, cells, 0, strides)
 
 
-def framed(images: Array, grid: Sequence[Windows]) -> Array:
+def framed(images: Array, grid: Grid) -> Array:
     """The cells from the first window's first to the last one's last, 0 outside the image; one after the other."""
-    inside, places, sizes = zip(*(axis.frame() for axis in grid), strict=True)
-    cells = images[:, *inside]
+    inside, places, sizes = frame(grid)
+    cells = images[inside]
     if cells.shape[1:-1] == sizes:
         return np.ascontiguousarray(cells)
     whole = np.zeros((len(images), *sizes, images.shape[-1]), images.dtype)
-    whole[:, *places] = cells
+    whole[places] = cells
     return whole
+
+
+@lru_cache(maxsize=4096)
+def frame(grid: Grid) -> tuple[Index, Index, tuple[int, ...]]:
+    """Which cells of the images windows span, where these are among all that they span, and how many these are."""
+    inside, places, sizes = zip(*(axis.frame() for axis in grid), strict=True)
+    return (slice(None), *inside), (slice(None), *places), sizes

@@ -26,7 +26,7 @@ LOG2_E = np.float32(eigen.LOG2_E)
 LN_2_HIGH, LN_2_LOW = (np.float32(each) for each in eigen.MINUS_LN_2)
 EVEN_2, EVEN_0 = (np.float32(each) for each in eigen.EXP_EVEN)
 ODD_2, ODD_0 = (np.float32(each) for each in eigen.EXP_ODD)
-LEAST_EXPONENT, LARGEST_EXPONENT = np.float32(-127), np.float32(128)
+EXPONENT_OF_ONE, EXPONENT_BIT = np.int32(127), np.int32(23)
 TANH_LIMIT = np.float32(eigen.TANH_LIMIT)
 NUMERATOR_6, NUMERATOR_4, NUMERATOR_2, NUMERATOR_0 = (np.float32(each) for each in eigen.TANH_NUMERATOR)
 DENOMINATOR_8, DENOMINATOR_6, DENOMINATOR_4, DENOMINATOR_2, DENOMINATOR_0 = (
@@ -108,8 +108,7 @@ def sigmoid_in_vector(x: Number) -> Number:
     r = m * LN_2_LOW + r
     r2 = r * r
     e = r2 * (r * (ODD_2 * r2 + ODD_0) + (EVEN_2 * r2 + EVEN_0)) + (r + ONE)
-    exponent = np.int64(min(max(m, LEAST_EXPONENT), LARGEST_EXPONENT))
-    e = e * np.float32(np.int64((exponent + 1023) << 52).view(np.float64))
+    e = e * np.int32((np.int32(m) + EXPONENT_OF_ONE) << EXPONENT_BIT).view(np.float32)  # 2**m, as m is not large here
     e = e * e
     return ZERO if x < IS_ZERO_BELOW else e / (ONE + e)
 

@@ -62,12 +62,21 @@ def quantize_rows(
                 continue
             clear(row, 2 * first)
             clear(row + 2 * end, 2 * (padded_width - end))
-            before, count = (y - top) * width, end - first
-            in_vectors = min(max(size - size % VECTOR - before, 0), count)
-            line, out = image + 4 * before, row + 2 * first
-            quantize(float32s(line, in_vectors), HALF, inverse, least, largest, int16s(out, in_vectors))
-            rest, there = float32s(line + 4 * in_vectors, count - in_vectors), int16s(out + 2 * in_vectors, count)
-            quantize(rest, ALMOST_HALF, inverse, least, largest, there)
+            quantize_row(image, size, (y - top) * width, end - first, inverse, least, largest, row + 2 * first)
+
+
+@njit
+def quantize_row(
+    image: int, size: int, first: int, count: int, inverse: Number, low: Number, high: Number, target: int
+) -> None:
+    """So many numbers of an image from the `first` on; the last ones of an image, which fill no vector, are rounded
+    without an error.
+    """
+    in_vectors = min(max(size - size % VECTOR - first, 0), count)
+    line, rest = image + 4 * first, count - in_vectors
+    quantize(float32s(line, in_vectors), HALF, inverse, low, high, int16s(target, in_vectors))
+    line, out = line + 4 * in_vectors, target + 2 * in_vectors
+    quantize(float32s(line, rest), ALMOST_HALF, inverse, low, high, int16s(out, rest))
 
 
 @njit

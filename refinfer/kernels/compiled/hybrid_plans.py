@@ -153,7 +153,7 @@ def plan_fully_connected(draft: Draft, node: Node) -> None:
     starts = 2 * depth * np.arange(rows)
     taps, packed = window_taps(matrix.reshape(units, 1, 1, depth), ONE_BY_ONE, depth)
     bias = np.zeros(units, np.float32) if optional_input(node, BIAS) is None else bias_of(node, units)
-    require_compiled(not np.any((bias == 0) & np.signbit(bias)))  # which zeros alone are not added to
+    require_compiled(not has_negative_zero(bias))
     scales = spread(np.array(fully_connected.scales(weights), np.float32), slice(0, units), units)
     scaling = scaling_of(packed, scales, bias, in_turn=False)
     finish = finish_of(images, draft.keep(np.array(limits, np.float32)))
@@ -175,6 +175,11 @@ def bias_of(node: Node, channels: int) -> Array:
     require_compiled(values is not None)
     assert values is not None
     return values.reshape(-1)
+
+
+def has_negative_zero(bias: Array) -> bool:
+    """Whether it matters if a product of zeros is added to the bias, or left out."""
+    return bool(np.any((bias == 0) & np.signbit(bias)))
 
 
 def quantized(draft: Draft, x: Tensor, grid: Sequence[Windows], has_zero_point: bool, repeats: int) -> Images:

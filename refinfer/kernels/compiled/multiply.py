@@ -109,6 +109,16 @@ def multiply_row(
 
 
 @njit
+def multiply_by_bytes(x: int, taps: int, pairs: int, weights: int, vectors: int, sums: int) -> None:
+    """The sums of one row of int16 with all channels, whose weights have one byte; the first tap is 0."""
+    last = vectors
+    while last > 0:
+        count = columns(True, last)
+        last -= count
+        multiply_row(x, taps, taps, pairs, weights + 2 * LANES * pairs * last, 1, count, sums + 4 * LANES * last)
+
+
+@njit
 def widen(
     source: int,
     kind: int,

@@ -25,6 +25,7 @@ from refinfer.kernels.compiled.records import (
     QuantizeRows,
     Record,
     Resize,
+    RowsByFours,
     Softmax,
     SoftmaxFloats,
     SumFloats,
@@ -59,7 +60,8 @@ from refinfer.kernels.compiled.records import (
     SUM_FLOATS,
     EXTREME_BYTES,
     QUANTIZE_ROWS,
-) = range(26)
+    ROWS_BY_FOURS,
+) = range(27)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -88,4 +90,5 @@ OPCODES: dict[type[Record], int] = {
     SumFloats: SUM_FLOATS,
     ExtremeBytes: EXTREME_BYTES,
     QuantizeRows: QUANTIZE_ROWS,
+    RowsByFours: ROWS_BY_FOURS,
 }

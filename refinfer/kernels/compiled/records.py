@@ -13,6 +13,9 @@ from refinfer.schema.enums import TensorType
 FIXED, WIDE, FLOATING, HYBRID, HYBRID_IN_TURN = range(5)
 """How sums are scaled; see requantize.py."""
 
+IN_ORDER, BY_FOURS, QUANTIZED = range(3)
+"""How floats are multiplied with a matrix: in the order of C's loops, in Eigen's, or as integers."""
+
 ADDED, SUBTRACTED, MULTIPLIED, DIVIDED, LARGER, SMALLER, SQUARED_DIFFERENCE = range(7)
 """What is made of two floats."""
 
@@ -456,21 +459,34 @@ class Lstm(NamedTuple):
     memory: Address
 
 
-class LstmFloats(NamedTuple):
-    """An LSTM in floats."""
+class RowsByFours(NamedTuple):
+    """Rows of floats times a matrix, as Eigen adds."""
 
     source: Address
+    rows: int
+    depth: int
+    weights: int
+    vectors: int
+    bias: int
+    limits: int
+    output: Address
+    row_bytes: int
+
+
+class LstmFloats(NamedTuple):
+    """An LSTM in floats, from the products with its inputs on."""
+
+    start: Address
     batches: int
     times: int
     batch_step: int  # rows from one batch to the next
     time_step: int
-    depth: int
     cells: int
-    is_eigen: bool  # adds, and has functions, as the library Eigen does; else as C's loops
-    weights: int
+    product: int
     recurrent: int
     vectors: int
-    bias: int
+    scales: int  # of integer weights, one for each sum
+    has_zero_point: bool
     limits: int  # of sums, then of the state
     expf: int
     tanhf: int
@@ -478,8 +494,11 @@ class LstmFloats(NamedTuple):
     state: int
     output: Address
     taps: int
-    first: Address
+    pairs: int
+    quantized: Address
+    sums: Address
     gates: Address
+    active: Address
     squashed: Address
 
 
@@ -502,6 +521,7 @@ Record = (
     | Softmax
     | Lstm
     | LstmFloats
+    | RowsByFours
     | Svdf
     | Resize
     | LookUpWords

@@ -16,7 +16,7 @@ from llvmlite import ir
 from refinfer.kernels.compiled.elementwise import look_up_words
 from refinfer.kernels.compiled.jit import INTERPRETED, LANES, as_array, int8s, int16s, njit
 from refinfer.kernels.compiled.memory import copy
-from refinfer.kernels.compiled.multiply import columns, multiply_row
+from refinfer.kernels.compiled.multiply import multiply_by_bytes
 from refinfer.kernels.compiled.requantize import VECTOR, limited, plain_scaled, scale_fixed
 from refinfer.kernels.compiled.vectors import I8, I16, I32, counted, generated, load, splat, store, word
 
@@ -158,18 +158,13 @@ def lstm(
     The sums of batch b at time t are row b * batch_step + t * time_step of `start`, and so for the outputs. `memory`
     has room for c, tanh(c), h, and h as it is multiplied, so many vectors of int16 each.
     """
-    wide, vector_bytes = (cells + LANES - 1) // LANES, 2 * LANES * pairs
+    wide = (cells + LANES - 1) // LANES
     squashed, h, centred = memory + 2 * LANES * wide, memory + 4 * LANES * wide, memory + 6 * LANES * wide
     for b in range(batches):
         begin(state + 2 * cells * b, hidden + cells * b, cells, zero_point, memory, h, centred)
         for t in range(times):
             row = b * batch_step + t * time_step
-            last = vectors
-            while last > 0:
-                count = columns(True, last)
-                last -= count
-                there = sums + 4 * LANES * last
-                multiply_row(centred, taps, taps, pairs, weights + last * vector_bytes, 1, count, there)
+            multiply_by_bytes(centred, taps, pairs, weights, vectors, sums)
             add_to_gates((sums, vectors, parameters, low, high, start + 8 * cells * row, gates))
             look_up_words(gates, sigmoid, 2 * cells, gates, 2)
             look_up_words(gates + 4 * cells, tanh, cells, gates + 4 * cells, 2)

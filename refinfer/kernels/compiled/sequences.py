@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refinfer.kernels import lstm, lstm_float, lstm_full, lstm_integer, lstm_plain, svdf
+from refinfer.kernels import lstm, lstm_full, lstm_integer, lstm_plain, svdf
 from refinfer.kernels.arithmetic import gemmlowp
 from refinfer.kernels.common import input_at, optional_input, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
-from refinfer.kernels.compiled.float_products import pack as pack_floats
-from refinfer.kernels.compiled.functions import address_of
+from refinfer.kernels.compiled.float_sequences import are_floats, plan_floats, plan_hybrid
+from refinfer.kernels.compiled.gates import Walk, matrices_of, require_plain, require_sizes, side_by_side, walk_of
 from refinfer.kernels.compiled.jit import LANES
 from refinfer.kernels.compiled.microkernel import columns_at_a_time
 from refinfer.kernels.compiled.products import (
@@ -28,7 +28,7 @@ from refinfer.kernels.compiled.products import (
     pack,
     window_taps,
 )
-from refinfer.kernels.compiled.records import KINDS, Lstm, LstmFloats, Svdf, Widen
+from refinfer.kernels.compiled.records import BY_FOURS, IN_ORDER, KINDS, Lstm, Svdf, Widen
 from refinfer.kernels.compiled.simple import scaling
 from refinfer.kernels.compute import constant
 from refinfer.kernels.recurrent import Cell, cell_of
@@ -45,15 +45,6 @@ Table = Callable[["Array"], "Array"]
 FLOAT32, INT8 = TensorType.FLOAT32, TensorType.INT8
 OF_GATES = 5  # intermediate tensors of the cell whose gates have 16 bits
 ONE = 1, 1 << 30  # a left shift and a multiplier that are 1 together
-
-
-class Walk(NamedTuple):
-    """How many batches and steps there are, and how many rows lie from one to the next."""
-
-    batches: int
-    times: int
-    batch_step: int
-    time_step: int
 
 
 class Arithmetic(NamedTuple):
@@ -99,8 +90,10 @@ def plan_full(draft: Draft, node: Node, options: lstm_full.AnyOptions, walk: Wal
     require_plain(cell)
     if x.type == FLOAT32:
         require_compiled(options.fused_activation_function == ActivationFunctionType.TANH)
-        require_compiled(walk.batches == 1 or walk.batch_step != 1)  # or several batches are one product
-        plan_floats(draft, node, cell, walk, options.cell_clip, is_eigen=True)
+        if are_floats(cell):
+            plan_floats(draft, node, cell, walk, options.cell_clip, BY_FOURS)
+        else:
+            plan_hybrid(draft, node, cell, walk, options)
         return
     require_compiled(x.type == INT8 and len(node.intermediates) == OF_GATES)
     p = lstm_integer.params_of(node, x, cell, options.cell_clip, options.proj_clip)
@@ -131,7 +124,7 @@ def plan_sequence_lstm_plain(draft: Draft, node: Node) -> None:
     x, cell = input_at(node, 0), cell_of(node.inputs)
     if x.type == FLOAT32:
         require_compiled(options.fused_activation_function == ActivationFunctionType.TANH)
-        plan_floats(draft, node, cell, walk_of(draft, node), options.cell_clip, is_eigen=False)
+        plan_floats(draft, node, cell, walk_of(draft, node), options.cell_clip, IN_ORDER)
         return
     require_compiled(x.type == INT8)
     p = lstm_plain.params_of(x, cell, options.cell_clip, options.fused_activation_function)
@@ -161,42 +154,25 @@ def as_it_is(x: Array) -> Array:
     return x
 
 
-def walk_of(draft: Draft, node: Node) -> Walk:
-    """The steps of a sequence."""
-    shape = draft.shape(input_at(node, 0))
-    require_compiled(len(shape) == 3)
-    first, second, _ = shape
-    is_time_major = options_of(node, UnidirectionalSequenceLSTMOptions).time_major
-    return Walk(second, first, 1, second) if is_time_major else Walk(first, second, second, 1)
-
-
-def require_plain(cell: Cell[Tensor]) -> None:
-    """Four gates and nothing else."""
-    extras = [each for gate in cell.gates for each in (gate.peephole, gate.norm, gate.auxiliary)]
-    require_compiled(cell.has_input_gate and cell.projection is None and extras == [None] * len(extras))
-
-
 def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: Arithmetic) -> None:
     """Rows for the inputs as int16, for their products with all gates, and for the steps."""
     x, y = input_at(node, 0), output_at(node, 0)
-    weights = side_by_side([gate.weights for gate in cell.gates], p.weight_zero_points)
-    recurrent = side_by_side([gate.recurrent for gate in cell.gates], p.recurrent_zero_points)
-    channels, depth = weights.shape
-    cells = recurrent.shape[1]
-    require_compiled(channels == 4 * cells and int(recurrent.min()) >= -128 and int(recurrent.max()) < 128)
-    require_compiled((cell.hidden.elements, cell.state.elements) == (walk.batches * cells,) * 2)
-    rows = walk.batches * walk.times
+    of_inputs, of_state = matrices_of(cell)
+    weights, recurrent = side_by_side(of_inputs, p.weight_zero_points), side_by_side(of_state, p.recurrent_zero_points)
+    require_sizes(cell, walk, weights, recurrent)
+    (channels, depth), cells, rows = weights.shape, recurrent.shape[1], walk.rows
+    require_compiled(int(recurrent.min()) >= -128 and int(recurrent.max()) < 128)
     images, start = draft.scratch(2 * rows * depth), draft.scratch(2 * rows * channels)
     numbers = rows * depth
     draft.add(Widen(draft.read(x), KINDS[x.type], 1, 1, numbers, 0, 0, 1, numbers, -p.input_zero_point, images))
     bias = np.concatenate([bias_of(gate.bias, cells) for gate in cell.gates])
     taps, pairs = window_taps(weights.reshape(channels, 1, 1, depth), ONE_BY_ONE, depth)
-    of_inputs = fixed_scaling(bias, *of_channels(p.weights, cells))
+    input_scaling = fixed_scaling(bias, *of_channels(p.weights, cells))
     finish = Finish(0, -32768, 32767, np.dtype(np.int16))
-    multiply(draft, images, 2 * depth * np.arange(rows), taps, pairs, of_inputs, finish, start, 0, channels)
+    multiply(draft, images, 2 * depth * np.arange(rows), taps, pairs, input_scaling, finish, start, 0, channels)
     taps, pairs = window_taps(recurrent.reshape(channels, 1, 1, cells), ONE_BY_ONE, cells)
     taps, pairs = in_turns(taps, pairs)
-    of_state = fixed_scaling(np.zeros(channels, np.int64), *of_channels(p.recurrent, cells))
+    state_scaling = fixed_scaling(np.zeros(channels, np.int64), *of_channels(p.recurrent, cells))
     vectors = -(-channels // LANES)
     draft.add(
         Lstm(
@@ -205,7 +181,7 @@ def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: A
             cells,
             draft.keep(pack(pairs, np.int8, partial(columns_at_a_time, True))),
             vectors,
-            draft.keep(of_state.parameters),
+            draft.keep(state_scaling.parameters),
             *p.limits,
             draft.keep(tabulated(p.sigmoid)),
             draft.keep(tabulated(p.tanh)),
@@ -224,60 +200,6 @@ def plan_integers(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, p: A
             draft.scratch(4 * 2 * LANES * -(-cells // LANES)),
         )
     )
-
-
-def plan_floats(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, cell_clip: float, *, is_eigen: bool) -> None:
-    """One row for all; C's functions are there, or the node is left to numpy."""
-    x, y = input_at(node, 0), output_at(node, 0)
-    weights = floats_side_by_side([gate.weights for gate in cell.gates])
-    recurrent = floats_side_by_side([gate.recurrent for gate in cell.gates])
-    require_compiled(weights.ndim == recurrent.ndim == 2)
-    (channels, depth), cells = weights.shape, recurrent.shape[1]
-    require_compiled(channels == 4 * cells and cells > 1)
-    require_compiled((cell.hidden.elements, cell.state.elements) == (walk.batches * cells,) * 2)
-    vectors = -(-channels // LANES)
-    bias = floats_side_by_side([gate.bias for gate in cell.gates], cells)
-    largest = lstm_float.LARGEST_FLOAT if is_eigen else np.inf
-    clip = cell_clip if cell_clip > 0 else np.inf
-    draft.add(
-        LstmFloats(
-            draft.read(x),
-            *walk,
-            depth,
-            cells,
-            is_eigen,
-            draft.keep(pack_floats(weights)),
-            draft.keep(pack_floats(recurrent)),
-            vectors,
-            draft.keep(pack_floats(bias[:, None])),
-            draft.keep(np.array([-largest, largest, -clip, clip], np.float32)),
-            address_of("expf"),
-            address_of("tanhf"),
-            draft.state(cell.hidden),
-            draft.state(cell.state),
-            draft.write(y),
-            draft.keep(4 * np.arange(max(depth, cells))),
-            draft.scratch(4 * LANES * vectors),
-            draft.scratch(4 * LANES * vectors),
-            draft.scratch(4 * cells),
-        )
-    )
-
-
-def floats_side_by_side(tensors: list[Tensor | None], count: int = 0) -> Array:
-    """Constant floats of all gates, one gate's after the other's; so many zeros where there are none."""
-    require_compiled(all(each is not None or count > 0 for each in tensors))
-    arrays = [np.zeros(count, np.float32) if each is None else constant(each) for each in tensors]
-    require_compiled(all(each is not None and each.dtype == np.float32 for each in arrays))
-    return np.concatenate([each for each in arrays if each is not None])
-
-
-def side_by_side(matrices: list[Tensor | None], zero_points: tuple[int, ...]) -> Array:
-    """The weights of all gates, less their zero points, one gate's outputs after the other's."""
-    arrays = [constant(each) for each in matrices]
-    require_compiled(all(each is not None and each.dtype == np.int8 for each in arrays))
-    centred = [each.astype(np.int64) - zero for each, zero in zip(arrays, zero_points, strict=True) if each is not None]
-    return np.concatenate(centred)
 
 
 def bias_of(tensor: Tensor | None, count: int) -> Array:

@@ -39,6 +39,7 @@ from refinfer.kernels.compiled.opcodes import (
     QUANTIZE,
     QUANTIZE_ROWS,
     RESIZE,
+    ROWS_BY_FOURS,
     SOFTMAX,
     SOFTMAX_FLOATS,
     SUM_FLOATS,
@@ -47,7 +48,7 @@ from refinfer.kernels.compiled.opcodes import (
 )
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
 from refinfer.kernels.compiled.recurrent import lstm
-from refinfer.kernels.compiled.recurrent_floats import lstm_floats
+from refinfer.kernels.compiled.recurrent_floats import lstm_floats, rows_by_fours
 from refinfer.kernels.compiled.resize import resize
 from refinfer.kernels.compiled.svdf import svdf
 
@@ -115,8 +116,10 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
         elif r[0] == LSTM_FLOATS:
             lstm_floats(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
-                r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22],
+                r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24],
             )  # fmt: skip
+        elif r[0] == ROWS_BY_FOURS:
+            rows_by_fours(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9])
         elif r[0] == SVDF:
             svdf(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],

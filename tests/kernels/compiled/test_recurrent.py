@@ -106,9 +106,19 @@ def test_a_large_lstm_of_floats_is_the_same(dialect: str) -> None:
     compare(dialect, make, 0.9)
 
 
-def test_one_step_is_the_same() -> None:
+@pytest.mark.parametrize("largest", [10, 90])
+def test_an_lstm_of_floats_with_weights_of_integers_is_the_same(largest: int) -> None:
+    def make(random: Random) -> Lstm:
+        inputs, cells = (int(each) for each in random.integers(1, largest, 2))
+        return random_lstm(random, FLOAT32, INT8, **PLAIN | {"inputs": inputs, "cells": cells})
+
+    compare("litert", make, 0.4)
+
+
+@pytest.mark.parametrize(("activations", "weights"), [(INT8, INT8), (FLOAT32, INT8)])
+def test_one_step_is_the_same(activations: TensorType, weights: TensorType) -> None:
     op = BuiltinOperator.LSTM
-    compare("litert", lambda random: random_lstm(random, INT8, INT8, op=op, **PLAIN), 0.9)
+    compare("litert", lambda random: random_lstm(random, activations, weights, op=op, **PLAIN), 0.4)
 
 
 @pytest.mark.parametrize(("dialect", "in_time"), [("litert", INT16), ("tflm", INT16), ("tflm", INT8)])

@@ -53,7 +53,7 @@ EXPLAIN = Command(
             "--dialect",
             metavar="NAME",
             default="both",
-            help=f"{DIALECTS}; or both, the first two (default: %(default)s)",
+            help=f"{DIALECTS}; two of them with a comma between; or both, the first two (default: %(default)s)",
         ),
         option("--html", metavar="FILE", help="also write it as a page"),
         switch("--force", "overwrite that file"),

@@ -155,7 +155,8 @@ def convolved(
     bias = bias_of(site, operands, channel)
     exact, acc = yield from accumulated(int(total.value), bias, params.keep is wrapping)
     x_scale, scale = first_scale(operands.x), scale_of_channel(convolution.filter_scales(operands), channel)
-    scaled = yield from requantized(acc, params.requantize, channel, (x_scale, scale, first_scale(operands.y)))
+    scales = x_scale, scale, first_scale(operands.y)
+    scaled = yield from requantized(acc, params.requantize, channel, scales, site.shape[3])
     why = limits_of(operands.activation, operands.y.type)
     y = yield from finished(scaled, params.output_offset, params.low, params.high, why)
     formula = f"{x_scale!r} * {scale!r} * {exact}"

@@ -24,7 +24,7 @@ from refinfer.explanation.steps import Number, Result, Step
 from refinfer.inputs import random_inputs
 from refinfer.kernels.compute import Aborted, Host
 from refinfer.kernels.lazy import np
-from refinfer.kernels.registry import PORTABLE, Dialect
+from refinfer.kernels.registry import DIALECTS, PORTABLE, Dialect
 from refinfer.machine import Machine
 from refinfer.schema.errors import UnsupportedNode, UsageError
 from refinfer.schema.file import Source, read_model
@@ -152,7 +152,8 @@ def explain(
     """How one element of the output of operator `op` of the main subgraph came to be.
 
     Without `element` it is the one that stands for the largest number. `inputs` holds the arrays of the model's inputs;
-    without it they are random, of `seed`. `dialect` is "litert", "tflm" or "both". Raises UsageError for an operator or
+    without it they are random, of `seed`. `dialect` names one, or two with a comma between; "both" are
+    "litert,tflm". Raises UsageError for an operator or
     an element that there is not, and if inputs are missing.
     """
     graph = model if isinstance(model, Graph) else read_model(model)
@@ -168,11 +169,14 @@ def explain(
     return Explanation(graph, node, index, accounts, alike([each.inputs for each in runs if each.outputs]))
 
 
-def dialects(name: str) -> list[Dialect]:
-    """The dialects that are meant; raises UsageError if there is none of that name that can be explained."""
-    if name != BOTH and name not in PORTABLE:
-        raise UsageError(f"no dialect {name!r} to explain; there are {', '.join(PORTABLE)}, or {BOTH}")
-    return list(PORTABLE.values()) if name == BOTH else [PORTABLE[name]]
+def dialects(names: str) -> list[Dialect]:
+    """The one or two dialects that are meant; raises UsageError if there is none of that name, or if they are more."""
+    chosen = [*PORTABLE] if names == BOTH else names.split(",")
+    unknown = [name for name in chosen if name not in DIALECTS]
+    if unknown or len(chosen) > 2:
+        wanted = f"wanted is one of {', '.join(DIALECTS)}, two with a comma, or {BOTH}"
+        raise UsageError(f"no dialect {unknown[0]!r}; {wanted}" if unknown else f"{names}: {wanted}")
+    return [DIALECTS[name] for name in chosen]
 
 
 def node_at(graph: Graph, op: int) -> Node:
@@ -303,7 +307,7 @@ def site_of(run: Run, machine: Machine, node: Node, index: Index) -> Site:
         machine.evaluate(node, given)
         return given
 
-    host = Host(run.dialect.numerics, machine.ports, machine.call, machine.operators)
+    host = Host(run.dialect.numerics_of(node), machine.ports, machine.call, machine.operators)
     compute = run.dialect.compute_of(node)
     assert compute is not None  # the machine has run it
     return Site(node, index, run.outputs[0].shape, run.inputs, host, compute, after)

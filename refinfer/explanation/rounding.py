@@ -9,11 +9,20 @@ from refinfer.explanation.arithmetic import float32, to_int32, wrap_int32, wrap_
 from refinfer.explanation.steps import Lesson, Step
 from refinfer.kernels.arithmetic import fixedpoint
 from refinfer.kernels.arithmetic.fixedpoint import quantize_multiplier, round_half_away
-from refinfer.kernels.numerics import FixedPoint, FloatingPoint, Requantize
+from refinfer.kernels.numerics import (
+    BEYOND,
+    SCALE_IN_BLOCKS_OF_8,
+    FixedPoint,
+    FloatingPoint,
+    Requantize,
+    SinglePrecision,
+)
 from refinfer.kernels.quantization import FLOAT_RANGES
 from refinfer.schema.enums import ActivationFunctionType, TensorType
 
 SHOWN_DIGITS = 16
+BLOCK = 8  # channels that vector instructions compute together
+WHICH = {True: "vector instructions round it", False: "it is rounded by itself, as in the reference kernels"}
 
 
 def binary(value: int, places: int) -> str:
@@ -141,22 +150,63 @@ def scaled_in_double(x: int, real: float) -> Lesson[int]:
     return y
 
 
+def scaled_ties_up(x: int, multiplier: int, shift: int) -> Lesson[int]:
+    """Two roundings, of which the second takes ties up too [ruy: the x86 kernels]."""
+    left, right = max(shift, 0) & 31, max(-shift, 0)
+    high = yield from scaled_twice(x, multiplier, left)
+    if not right:
+        return high
+    y: int = (high + 2**right // 2) >> right
+    why = "the shift of the vector instructions: ties go up"
+    yield Step(f"/ 2**{right}", f"({high} + 2**{right} // 2) >> {right}", y, why, both_ways(high, right, y))
+    return y
+
+
+def scaled_in_single_precision(x: int, real: float) -> Lesson[int]:
+    """One rounding, of a product of floats [XNNPACK: fp32 requantization]."""
+    factor, product = float32(x), float32(float32(x) * real)
+    kept = min(max(product, -BEYOND), BEYOND)
+    if factor != x:
+        yield Step("as a float", f"float32({x})", factor, "a float has 24 binary digits")
+    formula = f"float32({factor!r} * {real!r})"
+    limited = formula if kept == product else f"min(max({formula}, {-BEYOND!r}), {BEYOND!r})"
+    y = round(kept)
+    why = "one rounding, of a float: ties go to the even neighbour"
+    yield Step("times real multiplier", f"round({limited})", y, why, (f"decimal {product!r} -> {y}",))
+    return y
+
+
 SCALINGS: dict[object, Callable[[int, int, int], Lesson[int]]] = {
     fixedpoint.scale_twice: scaled_twice,
     fixedpoint.scale_int64: scaled_once_by_16_bits,
+    fixedpoint.scale_ties_up: scaled_ties_up,
 }
 """How `FixedPoint` is applied, by the kernels' function that does it."""
 
 
-def requantized(acc: int, requantize: Requantize, channel: int, scales: tuple[float, float, float]) -> Lesson[int]:
-    """An accumulator on the scale of the output; `scales` are those of both factors and of the output."""
-    assert isinstance(requantize, FixedPoint | FloatingPoint)
+def requantized(
+    acc: int, requantize: Requantize, channel: int, scales: tuple[float, float, float], channels: int = 1
+) -> Lesson[int]:
+    """An accumulator on the scale of the output, which has so many channels.
+
+    `scales` are those of both factors and of the output.
+    """
+    assert isinstance(requantize, FixedPoint | FloatingPoint | SinglePrecision)
     real = float(requantize.real[channel if len(requantize.real) > 1 else 0])
     yield real_multiplier(real, *scales)
     if isinstance(requantize, FloatingPoint):
         return (yield from scaled_in_double(acc, real))
+    if isinstance(requantize, SinglePrecision):
+        return (yield from scaled_in_single_precision(acc, real))
     multiplier, shift = yield from as_fixed_point(real)
-    return (yield from SCALINGS[requantize.scale](acc, multiplier, shift))
+    scale: object = requantize.scale
+    if scale is SCALE_IN_BLOCKS_OF_8:
+        whole = channels // BLOCK * BLOCK
+        scale = fixedpoint.scale_ties_up if channel < whole else fixedpoint.scale_twice
+        yield Step(
+            "whole blocks", f"{channels} // {BLOCK} * {BLOCK}", whole, f"channel {channel}: {WHICH[channel < whole]}"
+        )
+    return (yield from SCALINGS[scale](acc, multiplier, shift))
 
 
 def finished(scaled: int, zero_point: int, low: int, high: int, why: str = "the limits of the type") -> Lesson[int]:

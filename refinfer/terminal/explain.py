@@ -9,7 +9,7 @@ from typing import Any
 from refinfer.explanation.explain import Account, Explanation, Row
 from refinfer.explanation.lessons import topic_of
 from refinfer.explanation.steps import Step
-from refinfer.kernels.registry import PORTABLE
+from refinfer.kernels.registry import DIALECTS
 from refinfer.schema.graph import Graph, Node, Tensor
 from refinfer.simulator.report import model_to_dict
 from refinfer.terminal.names import model_name, operator_name
@@ -143,7 +143,7 @@ def operators_lines(graph: Graph, screen: Screen) -> Iterator[str]:
             str(node.index),
             printable(node.name),
             ", ".join(kind_of(y, screen) for y in node.outputs),
-            " and ".join(explained_in(node)) or "no",
+            explained_words(node),
         )
         for node in graph.subgraphs[0].nodes
     ]
@@ -156,9 +156,15 @@ def kind_of(tensor: Tensor, screen: Screen) -> str:
     return f"{tensor.type.name.lower()} {screen.times.join(map(str, tensor.shape)) or 'scalar'}"
 
 
+def explained_words(node: Node) -> str:
+    """In which dialects there is an explanation."""
+    names = explained_in(node)
+    return "in all dialects" if len(names) == len(DIALECTS) else " and ".join(names) or "no"
+
+
 def explained_in(node: Node) -> list[str]:
     """The dialects in which there is an explanation."""
-    return [name for name, dialect in PORTABLE.items() if topic_of(node, dialect) is not None]
+    return [name for name, dialect in DIALECTS.items() if topic_of(node, dialect) is not None]
 
 
 def operators_to_dict(graph: Graph) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from refinfer.explanation.explain import Account, Explanation, Row, aligned, exp
 from refinfer.explanation.lessons import TOPICS
 from refinfer.explanation.steps import Result, Step
 from refinfer.kernels.registry import PORTABLE
-from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, TensorType
+from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, Padding, TensorType
+from refinfer.schema.options import DepthwiseConv2DOptions
 from refinfer.testing import TensorSpec, cases, one_op_model
 from tests.explanation.made import explained, wrong_formulas
 from tests.kernels.recurrent_models import Lstm, random_lstm
@@ -48,6 +49,7 @@ def test_the_steps_lead_to_what_the_interpreter_has(op: BuiltinOperator, type: T
     explanation = explain(case.graph, 0, element, case.inputs)
     assert any(account.found is not None or account.refusal for account in explanation.accounts) or op in COVERED_APART
     check(explanation)
+    check(explain(case.graph, 0, element, case.inputs, dialect="litert-optimized,xnnpack"))
 
 
 COVERED_APART = {BuiltinOperator.CONCATENATION, BuiltinOperator.BATCH_MATMUL, BuiltinOperator.SOFTMAX}
@@ -141,7 +143,8 @@ def test_a_dialect_that_refuses_the_model_says_why_and_the_other_goes_on() -> No
         ({"op": 7, "element": (0, -1)}, r"there is no element \[0, -1\]"),
         ({"op": 7, "element": (0,)}, r"there is no element \[0\]"),
         ({"op": 7, "inputs": []}, "0 inputs are given; the model has 1"),
-        ({"op": 7, "dialect": "cmsis"}, "no dialect 'cmsis' to explain; there are litert, tflm, or both"),
+        ({"op": 7, "dialect": "cmsis"}, "no dialect 'cmsis'; wanted is one of litert, tflm, litert-optimized, xnnpack"),
+        ({"op": 7, "dialect": "litert,tflm,xnnpack"}, "litert,tflm,xnnpack: wanted is .*, two with a comma"),
     ],
 )
 def test_what_there_is_not_is_refused(arguments: dict[str, Any], message: str) -> None:
@@ -247,3 +250,41 @@ def test_a_dimension_beyond_the_shape_is_no_matter() -> None:
 def test_that_an_earlier_operator_parted_the_dialects_is_known() -> None:
     lstm = MODELS / "digits_lstm_int8.tflite"
     assert [explain(lstm, op, seed=0).same_inputs for op in (0, 3)] == [True, False]
+
+
+@pytest.mark.parametrize("model", [CONV, DENSE, MODELS / "digits_mobile_int8.tflite"], ids=lambda path: path.stem)
+def test_sums_are_explained_as_the_other_two_dialects_round_them(model: Path) -> None:
+    graph = refinfer.read_model(model)
+    rng = random.Random(1)
+    for node in graph.subgraphs[0].nodes:
+        element = [rng.randrange(size) for size in node.outputs[0].shape]
+        explanation = explain(graph, node.index, element, dialect="litert-optimized,xnnpack", seed=2)
+        check(explanation)
+        if node.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            assert all(account.found is not None for account in explanation.accounts)
+
+
+def test_a_board_and_a_pc_part_at_the_rounding() -> None:
+    explanation = explain(MODELS / "digits_mobile_int8.tflite", 0, dialect="tflm,xnnpack")
+    assert [account.dialect for account in explanation.accounts] == ["tflm", "xnnpack"]
+    assert explanation.parting is not None
+    board, pc = (account.steps for account in explanation.accounts)
+    assert "RoundingDivideByPOT: ties go away from zero" in [step.note for step in board]
+    assert "one rounding, of a float: ties go to the even neighbour" in [step.note for step in pc]
+
+
+@pytest.mark.parametrize(("channels", "channel"), [(19, 15), (19, 16), (7, 0), (8, 7)])
+def test_which_block_a_channel_is_in_decides_how_it_is_rounded(channels: int, channel: int) -> None:
+    """A quarter of -6 is a tie: it goes up in whole blocks of 8 channels, and away from zero in what is left."""
+    x = TensorSpec(TensorType.INT8, (1, 1, 1, channels), [0.25], [0])
+    ones = np.ones((1, 1, 1, channels), np.int8)
+    bias = TensorSpec(TensorType.INT32, (channels,), [0.25], [0], data=np.zeros(channels, np.int32))
+    weights = TensorSpec(TensorType.INT8, (1, 1, 1, channels), [1.0], [0], data=ones)
+    y = TensorSpec(TensorType.INT8, (1, 1, 1, channels), [1.0], [0])
+    options = DepthwiseConv2DOptions(padding=Padding.VALID, stride_w=1, stride_h=1, depth_multiplier=1)
+    graph = refinfer.read_model(
+        one_op_model(BuiltinOperator.DEPTHWISE_CONV_2D, [x, weights, bias], [y], options, version=3)
+    )
+    explanation = explain(graph, 0, (0, 0, 0, channel), [ones * -6], dialect="litert-optimized")
+    check(explanation)
+    assert explanation.accounts[0].found == (-1 if channel < channels // 8 * 8 else -2)

@@ -1,7 +1,7 @@
 """How LiteRT places tensors in its arena, on a phone or under Linux: best fit, the largest first, aligned to 64.
 
 Source: tflite/arena_planner.cc, tflite/simple_memory_arena.cc. Of equal tensors that start at the same step it leaves
-the order to std::sort; here the earlier one goes first.
+the order to a hash set and to std::sort; here the later one goes first, as has been seen of two.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def place_as_litert(buffers: Sequence[Buffer]) -> Offsets:
     start = min((buffer.first for buffer in buffers), default=0)
     end = max((buffer.last for buffer in buffers), default=0)
 
-    def turn(index: int) -> tuple[int, int, int]:
+    def turn(index: int) -> tuple[int, int, int, int]:
         nbytes, first, last, _ = buffers[index]
-        return (0, 0, index) if (first, last) == (start, end) else (1, -nbytes, first)
+        return (0, 0, 0, index) if (first, last) == (start, end) else (1, -nbytes, first, -index)
 
     offsets = [0] * len(buffers)
     placed: list[tuple[int, int, Buffer]] = []  # by offset; of equal ones the earlier placed first

@@ -144,7 +144,13 @@ def project(p: Params, cell: Cell[Array], y: Array) -> Array:
 def clip(x: Array, limit: float) -> None:
     """Limit to -limit and limit, in place, if the limit is above 0."""
     if limit > 0:
-        np.clip(x, -np.float32(limit), np.float32(limit), out=x)
+        x[...] = limited(x, limit)
+
+
+def limited(x: Array, limit: float) -> Array:
+    """Between -limit and limit; of a few numbers in half the time of np.clip."""
+    y: Array = np.minimum(np.maximum(x, -np.float32(limit)), np.float32(limit))
+    return y
 
 
 def add_floats(total: Array, weights: Array, scale: float, x: Array) -> Array:
@@ -152,9 +158,8 @@ def add_floats(total: Array, weights: Array, scale: float, x: Array) -> Array:
 
     [lstm_eval.cc: MatrixBatchVectorMultiplyAccumulate; cpu_backend_gemm_eigen.cc]
     """
-    limit = np.float32(LARGEST_FLOAT)
     product = eigen.matmul(weights, x)
-    return np.clip(product + total, -limit, limit) if len(x) == 1 else np.clip(product, -limit, limit) + total
+    return limited(product + total, LARGEST_FLOAT) if len(x) == 1 else limited(product, LARGEST_FLOAT) + total
 
 
 FLOATS = Scheme(lambda x: x, add_floats)

@@ -125,10 +125,10 @@ def step(p: Params, cell: Cell[Array], rows: slice, x: Array) -> Array:
 
     forget_gate = sigmoid(gate(FORGET, state_before))
     input_gate = sigmoid(gate(INPUT, state_before)) if cell.has_input_gate else largest_int16() - forget_gate
-    cell_gate = gemmlowp.tanh(gate(CELL, state_before), GATE_INTEGER_BITS, 16)
+    cell_gate = gemmlowp.tanh_of_int16(gate(CELL, state_before), GATE_INTEGER_BITS)
     state_after = update_state(state_before, forget_gate, input_gate, cell_gate, 30 + p.state_power, p.cell_clip)
     output_gate = sigmoid(gate(OUTPUT, state_after))
-    squashed = gemmlowp.tanh(state_after, 15 + p.state_power, 16)
+    squashed = gemmlowp.tanh_of_int16(state_after, 15 + p.state_power)
     state[...] = state_after
     hidden[...] = output(p, cell, output_gate * squashed)
     return hidden
@@ -204,7 +204,7 @@ def output(p: Params, cell: Cell[Array], y: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """Of a gate's sum, in Q0 of 16 bits."""
-    return gemmlowp.logistic(x, GATE_INTEGER_BITS, 16)
+    return gemmlowp.logistic_of_int16(x, GATE_INTEGER_BITS)
 
 
 def saturate16(x: Array) -> Array:

@@ -112,10 +112,8 @@ def operand(scheme: Scheme, x: Array | None) -> Any:
 
 def add_quantized(total: Array, weights: Array, scale: float, x: Quantized) -> Array:
     """total + (W x) * scale, the product an integer [PortableMatrixBatchVectorMultiplyAccumulate]."""
-    weights = weights.view(np.int8)
-    product = integer_matmul(x.rows, weights.T)
-    if x.zero_point is not None:
-        product = product - x.zero_point[:, None].astype(np.int64) * weights.sum(axis=1, dtype=np.int64)
+    rows = x.rows if x.zero_point is None else x.rows - x.zero_point[:, None]
+    product = integer_matmul(rows, weights.view(np.int8).T)
     return total + product.astype(np.int32).astype(np.float32) * (x.scale * np.float32(scale))[:, None]
 
 

@@ -90,12 +90,13 @@ def dot_products(weights: Array, x: Array) -> Array:
     """Each output by itself: four sums along the depth, then those of lanes 0 + 2 and 1 + 3, then the rest in order."""
     depth = weights.shape[1]
     even = depth - depth % LANES
+    products = x[:, None, :] * weights
     total = np.zeros((len(x), len(weights), LANES), np.float32)
     for d in range(0, even, LANES):
-        total += x[:, None, d : d + LANES] * weights[None, :, d : d + LANES]
+        total += products[..., d : d + LANES]
     y: Array = (total[..., 0] + total[..., 2]) + (total[..., 1] + total[..., 3])
     for d in range(even, depth):
-        y += x[:, d, None] * weights[None, :, d]
+        y += products[..., d]
     return y
 
 
@@ -135,7 +136,10 @@ def sigmoid(x: Array, place: int = 0) -> Array:
     flat = x.reshape(-1)
     first = min(-place % LANES, flat.size)
     last = first + (flat.size - first) // LANES * LANES
-    y = np.concatenate((sigmoid_of_one(flat[:first]), sigmoid_of_vector(flat[first:last]), sigmoid_of_one(flat[last:])))
+    y = sigmoid_of_vector(flat)
+    for ends in (slice(first), slice(last, None)):
+        if flat[ends].size:
+            y[ends] = sigmoid_of_one(flat[ends])
     return y.reshape(x.shape)
 
 
@@ -211,7 +215,8 @@ def exp(x: Array) -> Array:
 
 def polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
     """By Horner's rule, the highest power first [ppolevl]."""
-    y = np.full_like(x, coefficients[0])
-    for each in coefficients[1:]:
-        y = y * x + np.float32(each)
+    first, *others = (np.float32(each) for each in coefficients)
+    y: Array = first * x + others[0]
+    for each in others[1:]:
+        y = y * x + each
     return y

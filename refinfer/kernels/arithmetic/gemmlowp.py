@@ -10,6 +10,7 @@ kernels/internal/reference/integer_ops/{logistic,tanh}.h (LiteRT and TFLM share 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,22 @@ def tanh(x: Array, integer_bits: int, bits: int = 32) -> Array:
     """tanh(x) in Q0, of an x with `integer_bits`: (1 - exp(-2 |x|)) / (1 + exp(-2 |x|)) with the sign of x [tanh]."""
     positive = one_minus_x_over_one_plus_x(exp_on_negative_values(-np.abs(x), integer_bits + 1, bits), bits)
     return np.sign(x) * positive
+
+
+def logistic_of_int16(x: Array, integer_bits: int) -> Array:
+    """`logistic` of 16 bits, looked up."""
+    return of_each_int16(logistic, integer_bits)[x]
+
+
+def tanh_of_int16(x: Array, integer_bits: int) -> Array:
+    """`tanh` of 16 bits, looked up."""
+    return of_each_int16(tanh, integer_bits)[x]
+
+
+@cache
+def of_each_int16(function: Callable[[Array, int, int], Array], integer_bits: int) -> Array:
+    """The results for 0 and all above, then those for all below: where a negative index finds its own."""
+    return function(np.arange(2**16).astype(np.int16).astype(np.int64), integer_bits, 16)
 
 
 def exp_on_negative_values(x: Array, integer_bits: int, bits: int = 32) -> Array:

@@ -56,6 +56,7 @@ def nearest(rows: Array) -> Array:
     All but the last few of a row are rounded by adding a half in float32 and cutting off what is behind the point,
     which makes 1 of the largest float below a half.
     """
-    whole = rows.shape[1] - rows.shape[1] % VECTOR
-    first, last = rows[:, :whole], rows[:, whole:]
-    return np.concatenate((np.trunc(first + np.copysign(np.float32(0.5), first)), round_away(last)), axis=1)
+    y: Array = np.trunc(rows + np.copysign(np.float32(0.5), rows))
+    if rest := rows.shape[1] % VECTOR:
+        y[:, -rest:] = round_away(rows[:, -rest:])
+    return y

@@ -6,7 +6,7 @@ answer is the class with the largest score, of equal ones the first, and no clas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import comb, sqrt
@@ -14,13 +14,13 @@ from multiprocessing import get_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.inputs import Pixels, dequantize, is_quantized
+from refinfer.inputs import Pixels, dequantize, is_quantized, output_names
 from refinfer.interpreter import find_dialect
 from refinfer.kernels.lazy import np
 from refinfer.kernels.registry import PORTABLE
 from refinfer.machine import Machine
 from refinfer.processes import in_processes
-from refinfer.samples import Samples, frames_of, samples_of
+from refinfer.samples import Samples, calls_of, samples_of
 from refinfer.schema.errors import UnsupportedNode, UsageError
 from refinfer.schema.file import Source, read_model
 from refinfer.schema.graph import Graph
@@ -28,9 +28,7 @@ from refinfer.simulator.report import model_to_dict
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
-    from refinfer.samples import Items
-
-    Item = Array | str
+    from refinfer.samples import Item, Items
 
 SCHEMA = 1
 BOTH = "both"
@@ -71,7 +69,7 @@ class Figures(NamedTuple):
 class Score:
     """A model in a dialect. `outputs` has a row of scores for each sample; it is None where `refusal` says why.
 
-    `how` tells what a sample became on its way in.
+    `how` tells what a sample became on its way in, `output` by name which output has the scores, if there are several.
     """
 
     graph: Graph
@@ -81,6 +79,7 @@ class Score:
     how: str = ""
     refusal: str = ""
     outputs: Array | None = None
+    output: str = ""
 
     @cached_property
     def answers(self) -> Array:
@@ -251,6 +250,7 @@ def _score_to_dict(score: Score) -> dict[str, Any]:
     return {
         **told,
         "how": score.how,
+        "output": score.output or None,
         "right": score.right,
         "accuracy": score.accuracy,
         "interval": list(score.interval),
@@ -315,7 +315,7 @@ class Side(NamedTuple):
 
 def evaluate(
     model: Source | Graph,
-    x: Items,
+    x: Items | Mapping[str, Array],
     y: object,
     *,
     against: Source | Graph | None = None,
@@ -323,6 +323,7 @@ def evaluate(
     names: Sequence[str] = (),
     mean: float | None = None,
     std: float | None = None,
+    output: str | None = None,
     jobs: int = 1,
     engine: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -330,12 +331,14 @@ def evaluate(
     """Run the model on each input of `x`, and count how often the answer is its class in `y`.
 
     `x` holds arrays, or paths of pictures and other files; integers are the model's own, reals are quantized by the
-    scale of its input. With `mean` or `std` the model gets (x - mean) / std. `against` is another model that gets the
-    same; `dialect` is "litert", "tflm" or "both". With more than one job, other processes help: then a script needs
-    `if __name__ == "__main__":`. Raises UsageError for samples that do not fit the model, WorkerDied if a process ends
-    early.
+    scale of its input. For a model with several inputs it holds an array of all samples for each, by name. With `mean`
+    or `std` the model gets (x - mean) / std. `output` names the output that has the scores; else it is the first that
+    can be a list of classes. `against` is another model that gets the same; `dialect` is "litert", "tflm" or "both".
+    With more than one job, other processes help: then a script needs `if __name__ == "__main__":`. Raises UsageError
+    for samples that do not fit the model, WorkerDied if a process ends early.
     """
-    return judge(samples_of(x, y, names), model, against, dialect, Pixels(mean, std), jobs, engine, progress)
+    pixels = Pixels(mean, std)
+    return judge(samples_of(x, y, names), model, against, dialect, pixels, jobs, engine, progress, output)
 
 
 def judge(
@@ -347,11 +350,12 @@ def judge(
     jobs: int,
     engine: str | None,
     progress: Callable[[str], None],
+    output: str | None = None,
 ) -> Evaluation:
     """`evaluate`, of samples that have been read."""
     dialects = list(PORTABLE) if dialect == BOTH else [find_dialect(dialect).name]
     graphs = [each if isinstance(each, Graph) else read_model(each) for each in (model, against) if each is not None]
-    sides = [Side(graph, name, output_with_scores(graph)) for graph in graphs for name in dialects]
+    sides = [Side(graph, name, output_with_scores(graph, output)) for graph in graphs for name in dialects]
     machines = [machine_of(side, engine) for side in sides]
     running = [side for side, machine in zip(sides, machines, strict=True) if isinstance(machine, Machine)]
     refusals = {side: str(machine) for side, machine in zip(sides, machines, strict=True) if isinstance(machine, str)}
@@ -380,17 +384,18 @@ def paired(graphs: int, dialects: int) -> Iterator[tuple[int, int]]:
         yield from ((each, dialects + each) for each in range(dialects))
 
 
-def output_with_scores(graph: Graph) -> int:
-    """Which output is a list of classes; else the only one, if it is a single number."""
-    if len(graph.subgraphs[0].inputs) != 1:
-        raise UsageError(f"{graph.name or 'the model'} has {len(graph.subgraphs[0].inputs)} inputs; one is wanted")
-    outputs = graph.subgraphs[0].outputs
-    for position, tensor in enumerate(outputs):
+def output_with_scores(graph: Graph, name: str | None = None) -> int:
+    """Which output is a list of classes, among all or those of that `name`; else the only one, if a single number."""
+    names, tensors = output_names(graph), graph.subgraphs[0].outputs
+    outputs = [(i, tensor) for i, tensor in enumerate(tensors) if name in (None, names[i])]
+    if not outputs:
+        raise UsageError(f"{graph.name or 'the model'}: no output {name!r}; there is {', '.join(map(repr, names))}")
+    for position, tensor in outputs:
         if tensor.elements > 1 and tensor.elements == tensor.shape[-1]:
             return position
-    if len(outputs) == 1 and outputs[0].elements == 1:
-        return 0
-    shapes = ", ".join(str(list(tensor.shape)) for tensor in outputs)
+    if len(outputs) == 1 and outputs[0][1].elements == 1:
+        return outputs[0][0]
+    shapes = ", ".join(f"{names[i]!r} {list(tensor.shape)}" for i, tensor in outputs)
     raise UsageError(f"{graph.name or 'the model'}: no output is a list of classes; there is {shapes}")
 
 
@@ -418,9 +423,9 @@ class Worker:
     def _run(self, side: Side, machine: Machine, item: Item) -> Array | str:
         machine.start_anew()
         output: Array | str = ""
-        for frame in frames_of(item, side.graph.subgraphs[0].inputs[0], self.pixels)[0]:
+        for inputs in calls_of(item, side.graph, self.pixels)[0]:
             try:
-                output = machine.call(0, [frame])[side.output].reshape(-1).copy()
+                output = machine.call(0, inputs)[side.output].reshape(-1).copy()
             except UnsupportedNode as refusal:
                 return str(refusal)
         return output
@@ -470,14 +475,15 @@ def work(items: Items) -> list[list[Array | str]]:
 def scored(side: Side, samples: Samples, refusal: str, outputs: Sequence[Array | str], pixels: Pixels) -> Score:
     """The score of a side; the first refusal of a sample counts for all."""
     tensor = side.graph.subgraphs[0].outputs[side.output]
-    how = frames_of(samples.items[0], side.graph.subgraphs[0].inputs[0], pixels)[1]
+    how = calls_of(samples.items[0], side.graph, pixels)[1]
+    output = output_names(side.graph)[side.output] if len(side.graph.subgraphs[0].outputs) > 1 else ""
     told = next((each for each in outputs if isinstance(each, str)), refusal)
     if told:
         return Score(side.graph, side.dialect, samples.labels, samples.names, how, told)
     stacked = np.stack([each for each in outputs if not isinstance(each, str)])
     if stacked.shape[1] == 1 and is_quantized(tensor):
         stacked = dequantize(stacked, tensor)
-    found = Score(side.graph, side.dialect, samples.labels, samples.names, how, "", stacked)
+    found = Score(side.graph, side.dialect, samples.labels, samples.names, how, "", stacked, output)
     if samples.labels.max() >= found.classes:
         model = side.graph.name or "the model"
         raise UsageError(f"a sample is of class {samples.labels.max()}, and {model} has {found.classes} classes")

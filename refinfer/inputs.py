@@ -78,18 +78,25 @@ def read_runs(graph: Graph, file: str) -> list[list[Array]]:
 
 def runs_as_they_are(graph: Graph, file: str) -> list[list[Array]]:
     """The same, in the types and shapes of the file."""
-    tensors, names = graph.subgraphs[0].inputs, input_names(graph)
+    tensors = graph.subgraphs[0].inputs
     if not file.lower().endswith(".npz"):
         raise UsageError(f"{file}: an .npz is wanted")
     arrays = numpy_file(file)
+    keys = keys_of(file, arrays, graph)
+    several = all(arrays[key].ndim == len(tensor.shape) + 1 for key, tensor in zip(keys, tensors, strict=True))
+    batches = [arrays[key] if several else arrays[key][None] for key in keys]
+    if len({len(batch) for batch in batches}) != 1:
+        raise UsageError(f"{file}: {_listed(keys)} are of different lengths")
+    return [list(run) for run in zip(*batches, strict=True)]
+
+
+def keys_of(file: str, arrays: Mapping[str, Array], graph: Graph) -> list[str]:
+    """Which of the arrays is for each input; raises UsageError, with the name of the file, where one is missing."""
+    tensors, names = graph.subgraphs[0].inputs, input_names(graph)
     keys = _keys(file, arrays, range(len(tensors)), tensors, names)
     if len(keys) < len(tensors):
         raise UsageError(f"{file}: nothing for {_listed(name for i, name in enumerate(names) if i not in keys)}")
-    several = all(arrays[keys[i]].ndim == len(tensor.shape) + 1 for i, tensor in enumerate(tensors))
-    batches = [arrays[keys[i]] if several else arrays[keys[i]][None] for i in range(len(tensors))]
-    if len({len(batch) for batch in batches}) != 1:
-        raise UsageError(f"{file}: {_listed(keys.values())} are of different lengths")
-    return [list(run) for run in zip(*batches, strict=True)]
+    return [keys[i] for i in range(len(tensors))]
 
 
 def random_inputs(graph: Graph, seed: int) -> list[Input]:

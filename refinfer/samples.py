@@ -1,16 +1,29 @@
 """What a model is judged on: inputs whose class is known, out of an .npz or out of a folder for each class.
 
 A number or a picture means what it means to `refinfer run`. Beyond that, small pictures fill a larger input if it is
-larger by a whole factor, and a model that takes a part at a time gets a sample as a sequence.
+larger by a whole factor, and a model that takes a part at a time gets a sample as a sequence. A sample for a model with
+several inputs is an array for each, by name.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, overload
 
-from refinfer.inputs import AS_USUAL, INTEGERS, READERS, Pixels, fitted, input_names, numpy_file, read_file, read_runs
+from refinfer.inputs import (
+    AS_USUAL,
+    INTEGERS,
+    READERS,
+    Pixels,
+    fitted,
+    input_names,
+    keys_of,
+    numpy_file,
+    read_file,
+    read_runs,
+)
 from refinfer.kernels.lazy import np
 from refinfer.schema.errors import UsageError
 from refinfer.schema.graph import Graph, Tensor
@@ -18,11 +31,35 @@ from refinfer.schema.graph import Graph, Tensor
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
 
-    Items = Array | Sequence[Array | str]
+    Item = Array | str | Mapping[str, Array]
 
 INPUT_NAMES = ("x", "images", "x_test", "inputs", "data")
 LABEL_NAMES = ("y", "labels", "y_test", "targets", "target")
 """What arrays of an .npz are called; the first that is there is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns(Sequence["Mapping[str, Array]"]):
+    """Samples of several arrays each: an array of all samples by the name of each input."""
+
+    arrays: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return min(map(len, self.arrays.values()), default=0)
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Array]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Columns: ...
+
+    def __getitem__(self, at: int | slice) -> dict[str, Array] | Columns:
+        found = {name: array[at] for name, array in self.arrays.items()}
+        return Columns(found) if isinstance(at, slice) else found
+
+
+if TYPE_CHECKING:
+    Items = Array | Sequence[Array | str] | Columns
 
 
 class Samples(NamedTuple):
@@ -35,23 +72,38 @@ class Samples(NamedTuple):
 
 
 def read_samples(
-    path: str, names: Sequence[str] = (), inputs_name: str | None = None, labels_name: str | None = None
+    path: str,
+    names: Sequence[str] = (),
+    inputs_name: str | None = None,
+    labels_name: str | None = None,
+    graphs: Sequence[Graph] = (),
 ) -> Samples:
     """The samples of an .npz, or of a folder that has a folder of files for each class.
 
+    If one of the `graphs` has several inputs, the .npz has an array for each; so has each file of the folder then.
     Raises UsageError where inputs or labels are missing, or do not go together.
     """
+    several = any(len(graph.subgraphs[0].inputs) != 1 for graph in graphs)
     if not os.path.isdir(path):
-        return _from_npz(path, names, inputs_name, labels_name)
+        return _from_npz(path, names, inputs_name, labels_name, graphs if several else ())
     if inputs_name is not None or labels_name is not None:
         raise UsageError(f"{path}: names of arrays are for an .npz, and this is a folder")
-    return _from_folder(path, names)
+    return _from_folder(path, names, (".npz",) if several else tuple(READERS))
 
 
-def _from_npz(path: str, names: Sequence[str], inputs_name: str | None, labels_name: str | None) -> Samples:
+def _from_npz(
+    path: str, names: Sequence[str], inputs_name: str | None, labels_name: str | None, graphs: Sequence[Graph]
+) -> Samples:
     if not path.lower().endswith(".npz"):
         raise UsageError(f"{path}: an .npz is wanted, or a folder that has one for each class")
     arrays = numpy_file(path)
+    if graphs:
+        if inputs_name is not None:
+            raise UsageError("--inputs-name is for models with one input; arrays are called as the several are")
+        y_name = _chosen(path, arrays, labels_name, LABEL_NAMES, "--labels-name")
+        keys = dict.fromkeys(key for graph in graphs for key in keys_of(path, arrays, graph))
+        source = f"{', '.join(keys)} and {y_name} of {os.path.basename(path)}"
+        return samples_of({key: arrays[key] for key in keys}, arrays[y_name], names, source)
     x_name = _chosen(path, arrays, inputs_name, INPUT_NAMES, "--inputs-name")
     y_name = _chosen(path, arrays, labels_name, LABEL_NAMES, "--labels-name")
     source = f"{x_name} and {y_name} of {os.path.basename(path)}"
@@ -67,9 +119,15 @@ def _chosen(path: str, arrays: Mapping[str, Array], name: str | None, usual: Seq
     return found[0]
 
 
-def samples_of(x: Items, y: object, names: Sequence[str] = (), source: str = "") -> Samples:
+def samples_of(x: Items | Mapping[str, Array], y: object, names: Sequence[str] = (), source: str = "") -> Samples:
     """Arrays of inputs and labels as samples; raises UsageError where they do not go together."""
     labels = classes_of(np.asarray(y))
+    if isinstance(x, Mapping):
+        lengths = {name: len(array) for name, array in x.items()}
+        wrong = [name for name, length in lengths.items() if length != len(labels)]
+        if wrong:
+            raise UsageError(f"{lengths[wrong[0]]:,} of {wrong[0]!r} and {len(labels):,} labels do not go together")
+        x = Columns(x)
     single = isinstance(x, np.ndarray) and x.ndim == 0
     if single or len(x) != len(labels):
         count = "a single number" if single else f"{len(x):,} inputs"
@@ -90,7 +148,7 @@ def classes_of(y: Array) -> Array:
     return flat.astype(np.int64)
 
 
-def _from_folder(path: str, names: Sequence[str]) -> Samples:
+def _from_folder(path: str, names: Sequence[str], endings: Sequence[str]) -> Samples:
     folders = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
     if not folders:
         raise UsageError(f"{path}: no folder in it; one is wanted for each class")
@@ -99,11 +157,11 @@ def _from_folder(path: str, names: Sequence[str]) -> Samples:
     labels: list[int] = []
     for folder in folders:
         files = [os.path.join(path, folder, file) for file in sorted(os.listdir(os.path.join(path, folder)))]
-        found = [file for file in files if os.path.splitext(file)[1].lower() in READERS]
+        found = [file for file in files if os.path.splitext(file)[1].lower() in endings]
         items += found
         labels += [numbers[folder]] * len(found)
     if not items:
-        raise UsageError(f"{path}: the folders in it have no file that can be read ({', '.join(READERS)})")
+        raise UsageError(f"{path}: the folders in it have no file that can be read ({', '.join(endings)})")
     known = names or _by_number(numbers)
     return Samples(items, np.array(labels, np.int64), known, f"the {len(folders)} folders of {os.path.basename(path)}")
 
@@ -196,13 +254,44 @@ def _runs_in(graph: Graph, file: str, pixels: Pixels, read_npz: ReadNpz) -> Iter
     if len(tensors) != 1:
         raise UsageError(f"{file}: the model has {len(tensors)} inputs; an .npz can hold them all")
     for item in items:
-        yield from (([frame], i == 0) for i, frame in enumerate(frames_of(item, tensors[0], pixels)[0]))
+        yield from ((call, i == 0) for i, call in enumerate(calls_of(item, graph, pixels)[0]))
 
 
 RUN_FILES = (*READERS, ".npz")
 
 
 # a sample as a model takes it
+
+
+def calls_of(item: Item, graph: Graph, pixels: Pixels = AS_USUAL) -> tuple[list[list[Array]], str]:
+    """The inputs of one call after the other that a sample comes to, and what was done, in words.
+
+    Raises UsageError where an input is missing, or inputs come to different numbers of calls.
+    """
+    tensors = graph.subgraphs[0].inputs
+    place = item if isinstance(item, str) else "a sample"
+    if isinstance(item, str) and item.lower().endswith(".npz"):
+        item = numpy_file(item)
+    if not isinstance(item, Mapping):
+        if len(tensors) != 1:
+            raise UsageError(f"{place} is one array, and the model has {len(tensors)} inputs: {_names_of(graph)}")
+        frames, how = frames_of(item, tensors[0], pixels)
+        return [[frame] for frame in frames], how
+    if pixels != AS_USUAL:
+        raise UsageError("--mean and --std are for samples of one array, not for inputs by their names")
+    keys = keys_of(place, item, graph)
+    given = [frames_of(item[key], tensor) for key, tensor in zip(keys, tensors, strict=True)]
+    counts = {len(frames) for frames, _ in given} - {1}
+    if len(counts) > 1:
+        raise UsageError(f"{place}: the inputs are for different numbers of calls: {sorted(counts)}")
+    calls = max(counts, default=1)
+    inputs = [frames if len(frames) == calls else frames * calls for frames, _ in given]
+    how = "; ".join(f"{key}: {how}" for key, (_, how) in zip(keys, given, strict=True))
+    return [list(call) for call in zip(*inputs, strict=True)], how
+
+
+def _names_of(graph: Graph) -> str:
+    return ", ".join(map(repr, input_names(graph)))
 
 
 def frames_of(item: Array | str, tensor: Tensor, pixels: Pixels = AS_USUAL) -> tuple[list[Array], str]:

@@ -20,6 +20,7 @@ from refinfer.evaluation import Evaluation, Score, evaluate, mcnemar, wilson
 from refinfer.samples import read_samples
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UsageError
+from refinfer.schema.options import AddOptions, SplitVOptions
 from refinfer.testing import TensorSpec, one_op_model
 
 Array = NDArray[Any]
@@ -145,6 +146,92 @@ def test_a_dialect_that_refuses_does_not_keep_the_other_from_being_judged(digits
 def test_a_label_beyond_the_classes_is_refused(digits: tuple[Array, Array]) -> None:
     with pytest.raises(UsageError, match=r"a sample is of class 10, and .* has 10 classes"):
         evaluate(DENSE, digits[0][:2], [3, 10], std=16)
+
+
+# several inputs, several outputs
+
+PICTURE, HINT, SUM = (TensorSpec(TensorType.FLOAT32, (1, 4), name=name) for name in ("picture", "hint", "sum"))
+TWO_INPUTS = one_op_model(BuiltinOperator.ADD, [PICTURE, HINT], [SUM], AddOptions())
+SCORES = np.arange(24, dtype=np.float32).reshape(6, 4)
+HINTS = np.roll(SCORES, 1, axis=1) * 5 % 7
+
+
+def named(*arrays: Array) -> dict[str, Array]:
+    return dict(zip(("picture", "hint"), arrays, strict=True))
+
+
+def test_a_model_with_several_inputs_gets_an_array_for_each_by_name() -> None:
+    found = evaluate(TWO_INPUTS, named(SCORES, HINTS), [0] * 6)
+    assert np.array_equal(found.scores[0].outputs, SCORES + HINTS)  # type: ignore[arg-type]  # there are some
+    assert found.scores[0].how == "picture: float32 as it is; hint: float32 as it is"
+
+
+def test_other_processes_get_all_of_several_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refinfer.evaluation.ALONE", 1e-9)
+    monkeypatch.setattr("refinfer.evaluation.WORTH_HELP", 0)
+    found = evaluate(TWO_INPUTS, named(SCORES, HINTS), [0] * 6, jobs=2)
+    assert np.array_equal(found.scores[0].outputs, SCORES + HINTS)  # type: ignore[arg-type]  # there are some
+
+
+def test_an_npz_and_a_folder_of_them_are_read_for_several_inputs(tmp_path: Path) -> None:
+    graph = refinfer.read_model(TWO_INPUTS)
+    np.savez(tmp_path / "all.npz", **named(SCORES, HINTS), labels=[1, 0, 2, 0, 0, 0], other=[1])  # type: ignore[arg-type]
+    for number, label in enumerate("102000"):
+        (tmp_path / "folder" / label).mkdir(parents=True, exist_ok=True)
+        arrays = {"arr_0": SCORES[number], "hint": HINTS[number : number + 1]}
+        np.savez(tmp_path / "folder" / label / f"{number}.npz", **arrays)
+    both = [read_samples(str(tmp_path / place), graphs=[graph]) for place in ("all.npz", "folder")]
+    assert both[0].source == "picture, hint and labels of all.npz"
+    assert both[1].labels.tolist() == [0, 0, 0, 0, 1, 2]
+    first, second = (evaluate(TWO_INPUTS, each.items, each.labels).scores[0].outputs for each in both)
+    assert first is not None
+    assert np.array_equal(first[[1, 3, 4, 5, 0, 2]], second)  # type: ignore[arg-type]  # there are some
+
+
+def test_inputs_may_come_a_part_at_a_time_and_others_are_the_same_for_each(tmp_path: Path) -> None:
+    parts = np.stack([SCORES, HINTS], axis=1)
+    found = evaluate(TWO_INPUTS, named(parts, SCORES), [0] * 6)
+    assert np.array_equal(found.scores[0].outputs, HINTS + SCORES)  # type: ignore[arg-type]  # there are some
+    with pytest.raises(UsageError, match=r"inputs are for different numbers of calls: \[2, 3\]"):
+        evaluate(TWO_INPUTS, named(parts, np.stack([SCORES] * 3, axis=1)), [0] * 6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"x": SCORES}, "a sample is one array, and the model has 2 inputs: 'picture', 'hint'"),
+        ({"x": {"picture": SCORES}}, "a sample: nothing for 'hint'"),
+        ({"x": named(SCORES, HINTS[:3])}, "3 of 'hint' and 6 labels do not go together"),
+        ({"x": named(SCORES, HINTS), "std": 2}, "not for inputs by their names"),
+        ({"x": named(SCORES, HINTS), "output": "sums"}, "no output 'sums'; there is 'sum'"),
+    ],
+)
+def test_several_inputs_that_do_not_fit_are_refused(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        evaluate(TWO_INPUTS, y=[0] * 6, **arguments)
+
+
+def test_names_of_several_inputs_are_those_of_the_model(tmp_path: Path) -> None:
+    np.savez(tmp_path / "all.npz", picture=SCORES, y=[0] * 6)
+    graph = refinfer.read_model(TWO_INPUTS)
+    with pytest.raises(UsageError, match="--inputs-name is for models with one input"):
+        read_samples(str(tmp_path / "all.npz"), inputs_name="picture", graphs=[graph])
+    with pytest.raises(UsageError, match=r"all\.npz: nothing for 'hint'"):
+        read_samples(str(tmp_path / "all.npz"), graphs=[graph])
+
+
+def test_of_several_outputs_one_is_judged_and_its_name_is_told() -> None:
+    axis = TensorSpec(TensorType.INT32, (1,), data=np.array([1], np.int32))
+    halves = [TensorSpec(TensorType.FLOAT32, (1, 2), name=name) for name in ("left", "right")]
+    model = one_op_model(BuiltinOperator.SPLIT_V, [PICTURE, sizes(), axis], halves, SplitVOptions(num_splits=2))
+    scores = np.array([[1, 0, 0, 1]], np.float32)
+    for name, answer in ((None, 0), ("left", 0), ("right", 1)):
+        (score,) = evaluate(model, scores, [0], output=name).scores
+        assert (score.answers.tolist(), score.output) == ([answer], name or "left")
+
+
+def sizes() -> TensorSpec:
+    return TensorSpec(TensorType.INT32, (2,), data=np.array([2, 2], np.int32))
 
 
 # counting

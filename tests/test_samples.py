@@ -34,7 +34,7 @@ def npz(folder: Path, **arrays: object) -> str:
 
 def test_arrays_of_the_usual_names_are_found(tmp_path: Path) -> None:
     found = read_samples(npz(tmp_path, other=[9], images=[[1.0], [2.0]], y=[3, 0]))
-    assert [item.tolist() for item in found.items if not isinstance(item, str)] == [[1.0], [2.0]]
+    assert [np.asarray(item).tolist() for item in found.items] == [[1.0], [2.0]]
     assert found.labels.tolist() == [3, 0]
     assert found.source == "images and y of data.npz"
 
@@ -57,7 +57,7 @@ def test_other_names_can_be_given(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_go_together_is_refused(
-    arrays: dict[str, Any], options: dict[str, str], words: str, tmp_path: Path
+    arrays: dict[str, Any], options: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=words):
         read_samples(npz(tmp_path, **arrays), **options)

@@ -24,11 +24,14 @@ def evaluate(arguments: Namespace) -> int:
         check_new(arguments.html, arguments.force)
     graph = load(arguments.model)
     other = None if arguments.against is None else load(arguments.against)
-    samples = read_samples(arguments.data, names, arguments.inputs_name, arguments.labels_name)
+    graphs = [graph] if other is None else [graph, other]
+    samples = read_samples(arguments.data, names, arguments.inputs_name, arguments.labels_name, graphs)
     pixels = Pixels(arguments.mean, arguments.std)
     jobs = arguments.jobs or cores()
     with Progress(sys.stderr, len(samples.labels)) as progress:
-        found = judge(samples, graph, other, arguments.dialect, pixels, jobs, None, progress.step)
+        found = judge(
+            samples, graph, other, arguments.dialect, pixels, jobs, None, progress.step, arguments.output_name
+        )
     if arguments.html is not None:
         write_file(arguments.html, found.to_html().encode(), arguments.force)
     if arguments.json:
@@ -53,6 +56,7 @@ EVALUATE = Command(
         ),
         option("--inputs-name", metavar="NAME", help="the array of the inputs; else x, images, ..."),
         option("--labels-name", metavar="NAME", help="the array of the labels; else y, labels, ..."),
+        option("--output-name", metavar="NAME", help="the output that has the scores, if there are several"),
         option("--mean", metavar="X", type=float, help="the model gets (value - mean) / std"),
         option("--std", metavar="X", type=float, help="likewise"),
         option("--labels", metavar="FILE", help="names of the classes, a line each"),

@@ -9,7 +9,7 @@ from math import sqrt
 from refinfer.evaluation import TOP, Agreement, Evaluation, Score
 from refinfer.page.article import Article, answer, section
 from refinfer.page.html import BAR, NAME, NUMBER, Column, Row, bar, escaped, joined, named, table
-from refinfer.terminal.evaluation import answer_name, headline, sentences, share, side_name
+from refinfer.terminal.evaluation import answer_name, headline, judged_outputs, sentences, share, side_name
 from refinfer.terminal.names import model_name
 
 MOST_CLASSES = 100  # of a matrix that can be looked at
@@ -26,6 +26,7 @@ def article_of(found: Evaluation) -> Article:
 def _sections(found: Evaluation) -> Iterator[str]:
     first = found.scores[0]
     ways = [f"As inputs: {how}." for how in dict.fromkeys(score.how for score in found.scores)]
+    ways += judged_outputs(found)
     yield from answer(headline(found), "" if first.outputs is not None else "refused", ways)
     yield from section("Accuracy", _scores(found), "On all such samples, the accuracy is in the interval at 95 %.")
     for agreement in found.agreements:

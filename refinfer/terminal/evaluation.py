@@ -22,6 +22,7 @@ def evaluation_lines(found: Evaluation, everything: bool, screen: Screen) -> Ite
         yield from wrapped(f"The samples are {printable(found.samples.source)}.", screen, "  ")
     for how in dict.fromkeys(score.how for score in found.scores):
         yield from wrapped(f"As inputs: {printable(how)}.", screen, "  ")
+    yield from (f"  {line}" for line in judged_outputs(found))
     yield ""
     yield from _scores(found.scores, screen)
     for agreement in found.agreements:
@@ -40,6 +41,12 @@ def headline(found: Evaluation) -> str:
         return f"{model_name(first.graph)} does not run in the dialect {first.dialect}"
     count = len(first.labels)
     return f"{model_name(first.graph)} gets {first.right:,} of {plural(count, 'sample')} right: {share(first.accuracy)}"
+
+
+def judged_outputs(found: Evaluation) -> Iterator[str]:
+    """Which output has the scores, of a model that has several."""
+    for output in dict.fromkeys(score.output for score in found.scores if score.output):
+        yield f"The scores are those of the output {printable(output)}."
 
 
 def share(part: float | None) -> str:

@@ -9,7 +9,7 @@ from refinfer.explanation.explain import Account, Explanation, Row, label_of
 from refinfer.explanation.steps import Step
 
 STYLE = """\
-.refinfer-explain { font: 14px/1.45 system-ui, sans-serif; max-width: 76em; }
+.refinfer-explain { font: 14px/1.45 system-ui, sans-serif; max-width: 76em; overflow-x: auto; }
 .refinfer-explain table { border-collapse: collapse; width: 100%; }
 .refinfer-explain th { text-align: left; }
 .refinfer-explain th, .refinfer-explain td { padding: .3em .7em; vertical-align: top; border-top: 1px solid #8884; }

@@ -118,12 +118,12 @@ def chart(graph: Graph, stages: Sequence[Stage]) -> str:
     highest = max(LEAST_RANGE, *(each for each in known if each is not None and each != inf), 0)
     step = min((WIDTH - LEFT) / len(stages), WIDEST)
     head = (
-        f'<svg class="chart" role="img" aria-label="signal to noise along the network" width="{WIDTH}" '
-        f'height="{TOP + HEIGHT + BELOW}" viewBox="0 0 {WIDTH} {TOP + HEIGHT + BELOW}">'
+        f'<div class="matrix"><svg class="chart" role="img" aria-label="signal to noise along the network" '
+        f'width="{WIDTH}" height="{TOP + HEIGHT + BELOW}" viewBox="0 0 {WIDTH} {TOP + HEIGHT + BELOW}">'
     )
     lines = (_line(decibels, highest) for decibels in range(0, int(highest) + 1, DECIBELS))
     columns = (_column(graph, stage, i, step, highest) for i, stage in enumerate(stages))
-    return joined([head, *lines, *columns, "</svg>"])
+    return joined([head, *lines, *columns, "</svg></div>"])
 
 
 def _line(decibels: int, highest: float) -> str:

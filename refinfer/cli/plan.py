@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from refinfer.cli.common import NO, YES, load, screen, tell_refusal, write, write_file, write_json
 from refinfer.cli.options import JSON, MODEL, Command, option, switch
 from refinfer.new_file import check_new
 from refinfer.schema.errors import UsageError
+
+if TYPE_CHECKING:
+    from refinfer.planning import Plan
 
 
 def plan(arguments: Namespace) -> int:
@@ -15,7 +19,7 @@ def plan(arguments: Namespace) -> int:
     from refinfer.planning import PORTABLE
     from refinfer.planning import plan as make_plan
     from refinfer.simulator import Refused, find_target
-    from refinfer.terminal.plan import plan_lines, written_lines
+    from refinfer.terminal.plan import written_lines
 
     if arguments.dilate_1x1 and arguments.no_overlap:
         raise UsageError("--dilate-1x1 lets outputs lie over inputs, and --no-overlap does not")
@@ -35,10 +39,7 @@ def plan(arguments: Namespace) -> int:
         )
     except Refused as refusal:
         return tell_refusal(graph, targets[0], refusal, arguments.json)
-    if arguments.json:
-        write_json(found.to_dict())
-    else:
-        write(plan_lines(found, screen()))
+    tell(found, arguments)
     if found.model is None:
         return NO
     if arguments.output is not None:
@@ -49,6 +50,21 @@ def plan(arguments: Namespace) -> int:
         if not arguments.json:
             write(written_lines(found, arguments.output, len(data), screen()))
     return YES
+
+
+def tell(found: Plan, arguments: Namespace) -> None:
+    """The account, and the estimate that was asked for."""
+    from refinfer.simulator import simulate
+    from refinfer.splitting import estimate_splitting
+    from refinfer.terminal.plan import plan_lines, splitting_lines
+
+    document: dict[str, object] = found.to_dict()
+    lines = list(plan_lines(found, screen()))
+    if arguments.estimate_splitting:
+        splitting = estimate_splitting(simulate(found.graph, next(iter(found.before))))
+        document["splitting"] = splitting and splitting._asdict()
+        lines += ["", *splitting_lines(found.graph, splitting, screen())]
+    write_json(document) if arguments.json else write(lines)
 
 
 def check(arguments: Namespace) -> int:
@@ -84,6 +100,7 @@ PLAN = Command(
         ),
         switch("--no-reorder", "keep the operators in their order"),
         switch("--no-overlap", "lay no output over an input"),
+        switch("--estimate-splitting", "estimate what computing some operators in strips of rows would bring"),
         switch("--dilate-1x1", "dilate 1×1 convolutions, so that more may lie over inputs: slower with CMSIS-NN"),
         JSON,
     ],

@@ -10,6 +10,7 @@ from refinfer.schema.graph import Graph
 from refinfer.simulator.head import OFFLINE_PLAN
 from refinfer.simulator.report import SCHEMA, model_to_dict
 from refinfer.simulator.targets import find_target
+from refinfer.splitting import Splitting
 from refinfer.terminal.names import model_name
 from refinfer.terminal.text import (
     BOLD,
@@ -125,6 +126,24 @@ def _dilated(plan: Plan) -> str:
         return f"Operator {first}, a 1×1 convolution, says that it has a dilation, which changes no result."
     numbers = f"{', '.join(map(str, (first, *others[:-1])))} and {others[-1]}"
     return f"Operators {numbers}, 1×1 convolutions, say that they have a dilation, which changes no result."
+
+
+def splitting_lines(graph: Graph, splitting: Splitting | None, screen: Screen) -> Iterator[str]:
+    """What could be had beyond plans, and what it would take."""
+    if splitting is None:
+        yield from wrapped("Estimate: computed in strips of rows, the operators around the peak save nothing.", screen)
+        return
+    first, last, strips, before, head, extra = splitting
+    share = f"{100 * (before - head) / before:.0f} %"
+    cost = f"{100 * extra:.0f} % more products" if extra > 0.005 else "hardly any more products"
+    nodes = graph.subgraphs[0].nodes
+    group = f"operators {first} {nodes[first].name} to {last} {nodes[last].name}"
+    text = (
+        f"Estimate: if {group} were computed in {strips} strips of rows, about {head:,} bytes would be alive at once in"
+        f" place of {before:,}, {share} less, for {cost}. TFLM cannot do that with a plan: the strips would have to be"
+        " in the network. Nothing of it is written."
+    )
+    yield from wrapped(text, screen)
 
 
 def written_lines(plan: Plan, path: str, nbytes: int, screen: Screen) -> Iterator[str]:

@@ -28,6 +28,7 @@ from refinfer.kernels import (
     fully_connected,
     hard_swish,
     mul,
+    optimized,
     pad,
     relu,
     shape,
@@ -101,6 +102,7 @@ TOPICS: dict[Compute, Topic] = {
     transpose_conv.COMPUTE_TRANSPOSE_CONV_AS_DECLARED: Topic(
         convolution.transposed_conv, BITS_8, BITS_8, transpose_conv.INPUT
     ),
+    optimized.COMPUTE_TRANSPOSE_CONV: Topic(convolution.transposed_conv, INT8, INT8, transpose_conv.INPUT),
     fully_connected.COMPUTE_FULLY_CONNECTED: numbers(matrix.fully_connected_layer, INTEGERS),
     batch_matmul.COMPUTE_BATCH_MATMUL: numbers(matrix.batched_matmul, INT8_AND_16, matrix.is_integer_product),
     add.COMPUTE_ADD: numbers(elementwise.added, BITS_8),

@@ -15,7 +15,7 @@ from functools import partial
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinfer.kernels import add, mul, quantize, reduce, resize, softmax
+from refinfer.kernels import add, mul, quantize, reduce, resize, softmax, transpose_conv
 from refinfer.kernels.arithmetic import common_scale, libm
 from refinfer.kernels.arithmetic.common_scale import Sum
 from refinfer.kernels.arithmetic.fixedpoint import (
@@ -41,6 +41,7 @@ from refinfer.kernels.common import (
 )
 from refinfer.kernels.compute import Evaluate, Fold, Host, Shape, dtype_of
 from refinfer.kernels.lazy import np
+from refinfer.kernels.numerics import ROUNDED_TWICE
 from refinfer.kernels.quantization import ratio
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node, Tensor
@@ -125,9 +126,16 @@ def evaluate_add(p: Sum, a: Array, b: Array) -> Array:
     return np.where(np.resize(whole, reference.size).reshape(reference.shape), found, reference)
 
 
-def fold_mul_uint8(node: Node, host: Host) -> Evaluate:
-    """uint8: as the reference kernels do, but in whole blocks products wrap around in int16 once they are scaled."""
+def fold_mul(node: Node, host: Host) -> Evaluate:
+    """8 bits: as the reference kernels do, but in whole blocks a scaled product becomes an int16.
+
+    What that cannot hold is limited; of uint8, where one input stands still, only its last 16 bits are kept. The zero
+    point is then added in int16, and that may wrap around [optimized_ops.h, integer_ops/mul.h: MulElementwise,
+    MulSimpleBroadcast].
+    """
     p = mul.mul_params(node, host)
+    is_unsigned = output_at(node, 0).type == TensorType.UINT8
+    block = 8 if is_unsigned else 16
 
     def evaluate(a: Array, b: Array) -> Array:
         reference = mul.evaluate_mul(p, a, b)
@@ -135,12 +143,33 @@ def fold_mul_uint8(node: Node, host: Host) -> Evaluate:
         if stretch is None:
             return reference
         product = (a.astype(np.int64) + p.first_offset) * (b.astype(np.int64) + p.second_offset)
-        scaled = scale_twice(product, p.multiplier, p.shift) + p.output_offset
-        found = clamp(scaled.astype(np.int16), p.low, p.high, a.dtype)
-        whole = in_whole_blocks(8, stretch.run)
+        scaled = scale_twice(product, p.multiplier, p.shift)
+        if not (is_unsigned and stretch.one_stands_still):
+            scaled = np.clip(scaled, -(2**15), 2**15 - 1)
+        found = clamp((scaled + p.output_offset).astype(np.int16), p.low, p.high, a.dtype)
+        whole = in_whole_blocks(block, stretch.run)
         return np.where(np.resize(whole, reference.size).reshape(reference.shape), found, reference)
 
     return stretching(evaluate)
+
+
+def fold_transpose_conv(node: Node, host: Host) -> Evaluate:
+    """uint8: blocks of 16 numbers of the whole output; the last ones are rounded as the reference kernels do.
+
+    [optimized_ops.h: Quantize]
+    """
+    in_vectors = transpose_conv.fold(node, host)
+    if input_at(node, transpose_conv.INPUT).type != TensorType.UINT8:
+        return in_vectors
+    numerics = replace(host.numerics, transposed_convolution=ROUNDED_TWICE)
+    one_by_one = transpose_conv.fold(node, replace(host, numerics=numerics))
+
+    def evaluate(*inputs: Array) -> tuple[Array, ...]:
+        (found,) = in_vectors(*inputs)
+        whole = in_whole_blocks(16, found.size).reshape(found.shape)
+        return (found if whole.all() else np.where(whole, found, one_by_one(*inputs)[0]),)
+
+    return evaluate
 
 
 def shifted_before(x: Array, p: common_scale.Input) -> Array:
@@ -322,7 +351,7 @@ PRODUCT_FOLDS = reduce.PRODUCT_FOLDS | {
 }
 BILINEAR = resize.BILINEAR | {TensorType.UINT8: (resize.place_in_float, blend_uint8)}
 
-MUL_FOLDS: dict[TensorType, Fold] = mul.MUL_FOLDS | {TensorType.UINT8: fold_mul_uint8}
+MUL_FOLDS: dict[TensorType, Fold] = mul.MUL_FOLDS | dict.fromkeys(BYTES, fold_mul)
 COMPUTE_MUL = binary(MUL_FOLDS, version=7)
 COMPUTE_ADD = binary(ADD_FOLDS, version=5)
 COMPUTE_MEAN = replace(reduce.COMPUTE_MEAN, fold=fold_mean)
@@ -331,4 +360,5 @@ COMPUTE_REDUCE_PROD = reduce.reduction(PRODUCT_FOLDS, 2)
 COMPUTE_RESIZE_BILINEAR = resize.bilinear(BILINEAR)
 COMPUTE_QUANTIZE = replace(quantize.COMPUTE_QUANTIZE, fold=fold_quantize)
 COMPUTE_DEQUANTIZE = replace(quantize.COMPUTE_DEQUANTIZE, fold=fold_dequantize)
+COMPUTE_TRANSPOSE_CONV = replace(transpose_conv.COMPUTE_TRANSPOSE_CONV, fold=fold_transpose_conv)
 COMPUTE_SOFTMAX = replace(softmax.COMPUTE_SOFTMAX, fold=fold_softmax)

@@ -591,6 +591,7 @@ OPTIMIZED: dict[BuiltinOperator, Compute] = {
     BuiltinOperator.MEAN: optimized.COMPUTE_MEAN,
     BuiltinOperator.SUM: optimized.COMPUTE_SUM,
     BuiltinOperator.REDUCE_PROD: optimized.COMPUTE_REDUCE_PROD,
+    BuiltinOperator.TRANSPOSE_CONV: optimized.COMPUTE_TRANSPOSE_CONV,
     BuiltinOperator.QUANTIZE: optimized.COMPUTE_QUANTIZE,
 }
 """What LiteRT's vector kernels compute in another way than its reference kernels, but for `Numerics`."""

@@ -45,7 +45,7 @@ from refinfer.kernels.kernel import require
 from refinfer.kernels.lazy import np
 from refinfer.kernels.numerics import SinglePrecision, product_ratio_of_floats
 from refinfer.kernels.quantization import activation_range_to_even
-from refinfer.schema.enums import BuiltinOperator, TensorType
+from refinfer.schema.enums import BuiltinOperator, Padding, TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import (
     BatchMatMulOptions,
@@ -54,6 +54,7 @@ from refinfer.schema.options import (
     LeakyReluOptions,
     Pool2DOptions,
     ResizeBilinearOptions,
+    TransposeConvOptions,
 )
 
 if TYPE_CHECKING:
@@ -169,7 +170,10 @@ def takes_convolution(node: Node, channel_axis: int) -> bool:
 
 
 def takes_transpose_conv(node: Node) -> bool:
-    """The output's shape is a constant; there need not be a bias."""
+    """The output's shape is a constant and the filter fits its steps or the output; there need not be a bias.
+
+    [xnnpack_delegate.cc: CalculateTransposeConvPaddings]
+    """
     shape, weights, x = (input_at(node, i) for i in range(3))
     y, bias = output_at(node, 0), optional_input(node, transpose_conv.BIAS)
     return (
@@ -179,7 +183,15 @@ def takes_transpose_conv(node: Node) -> bool:
         and all(is_filled(each, 4) for each in (x, weights, y))
         and is_filter(weights, transpose_conv.CHANNEL_AXIS)
         and (bias is None or is_bias(bias))
+        and taps_fit(options_of(node, TransposeConvOptions), weights, y)
     )
+
+
+def taps_fit(options: TransposeConvOptions, weights: Tensor, y: Tensor) -> bool:
+    """With SAME, no step is longer than the filter; with VALID, the filter is no longer than the output."""
+    if options.padding == Padding.SAME:
+        return options.stride_h <= weights.shape[1] and options.stride_w <= weights.shape[2]
+    return all(taps <= size for taps, size in zip(weights.shape[1:3], y.shape[1:3], strict=True))
 
 
 def takes_fully_connected(node: Node) -> bool:

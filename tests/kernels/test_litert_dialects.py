@@ -148,15 +148,18 @@ def fully_connected(random: Random, of: TensorType) -> Made:
 
 
 def transpose_conv(random: Random, of: TensorType) -> Made:
-    depth, outputs, stride = some(random, 1, 8), some(random, 1, 18), some(random, 1, 2)
-    if of == UINT8:  # whose optimized kernel rounds the last numbers of an image otherwise, if they fill no block of 16
-        outputs = 4 * some(random, 1, 4)
-    x = tensor(random, of, (1, 5, 4, depth))
-    weights, bias = parameters(random, (outputs, 3, 3, depth), 0, of, x.scale[0])
-    shape = np.array([1, 5 * stride, 4 * stride, outputs], np.int32)
-    y = tensor(random, of, shape.tolist(), output_scale(random, x, weights, 9 * depth))
+    depth, outputs, stride = some(random, 1, 8), some(random, 1, 18), some(random, 1, 3)
+    taps, padding = (some(random, 1, 3), some(random, 1, 3)), Padding(random.choice([Padding.SAME, Padding.VALID]))
+    x = tensor(random, of, (some(random, 1, 2), 5, 4, depth))
+    weights, bias = parameters(random, (outputs, *taps, depth), 0, of, x.scale[0])
+    size = [
+        count * stride if padding == Padding.SAME else (count - 1) * stride + of_axis
+        for count, of_axis in zip(x.shape[1:3], taps, strict=True)
+    ]
+    shape = np.array([x.shape[0], *size, outputs], np.int32)
+    y = tensor(random, of, shape.tolist(), output_scale(random, x, weights, taps[0] * taps[1] * depth))
     inputs = [TensorSpec(INT32, (4,), data=shape), weights, x, bias]
-    options = TransposeConvOptions(padding=Padding.SAME, stride_w=stride, stride_h=stride)
+    options = TransposeConvOptions(padding=padding, stride_w=stride, stride_h=stride)
     return one_op_model(B.TRANSPOSE_CONV, inputs, [y], options, version=3), [numbers(random, of, x.shape)]
 
 
@@ -181,8 +184,8 @@ def elementwise(op: BuiltinOperator, options: Callable[..., Any]) -> Callable[..
         unit = first.scale[0] * second.scale[0] * 64 if op == B.MUL else first.scale[0] * 2
         unit = float(np.float32(unit))
         y = tensor(random, of, np.broadcast_shapes(*shapes), unit, first.scale[0], second.scale[0])
-        if op == B.MUL:  # a product may not leave int16 once it is scaled: vectors let it wrap around
-            y = replace(y, scale=[max(y.scale[0], unit)])
+        if op == B.MUL:  # products that leave int16 once they are scaled, and others
+            y = replace(y, scale=[unit / float(random.choice([1, 1, 4, 64, 512, 8192]))])
         inputs = [numbers(random, of, each) for each in shapes]
         return one_op_model(
             op, [first, second], [y], options(fused_activation_function=activation(random)), version=2

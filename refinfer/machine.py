@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,11 +92,13 @@ class Machine:
         self._constants = [_constants(subgraph) for subgraph in graph.subgraphs]
         self._variables = [_variables(subgraph) for subgraph in graph.subgraphs]
         self._programs = [tuple(self._fold(node) for node in subgraph.nodes) for subgraph in graph.subgraphs]
+        self._spent = [_spent(subgraph) for subgraph in graph.subgraphs]
 
     def run(self, index: int, inputs: Sequence[Array]) -> list[Array | None]:
-        """Run a subgraph; the value of each of its tensors, None for one that has none.
+        """Run a subgraph; the value of each of its tensors, None for one that has none, or no longer.
 
-        Raises UnsupportedNode for values that an operator cannot do with, such as an index beyond the end.
+        Unless somebody watches, what only nodes need is given up when the last of them has run. Raises UnsupportedNode
+        for values that an operator cannot do with, such as an index beyond the end.
         """
         self._settled = None
         values = self.constants(index)
@@ -105,7 +108,7 @@ class Machine:
         started = perf_counter()
         with np.errstate(all="ignore"):  # infinities and NaN are results like any other
             if plan is None:
-                self._run_steps(self._programs[index], values)
+                self._run_steps(self._programs[index], values, () if self.watch else self._spent[index])
             else:
                 self._run_plan(plan, self._programs[index], values)
         if plan is None:
@@ -215,14 +218,19 @@ class Machine:
         self._settled = plan
         return True
 
-    def _run_steps(self, steps: Sequence[Step], values: list[Array | None]) -> None:
-        for step in steps:
+    def _run_steps(
+        self, steps: Sequence[Step], values: list[Array | None], spent: Sequence[Sequence[int]] = ()
+    ) -> None:
+        """`spent` are the tensors that are no longer needed after each step."""
+        for step, over in zip(steps, spent or repeat(()), strict=False):
             arguments = tuple(values[place] if place >= 0 else None for place in step.inputs)
             results = _evaluated(step, arguments)
             for place, result in zip(step.outputs, results, strict=True):
                 values[place] = result
             if self.watch is not None:
                 self.watch(step.node, arguments, results)
+            for place in over:
+                values[place] = None
 
     def _run_plan(self, plan: Plan, steps: Sequence[Step], values: list[Array | None]) -> None:
         """Run the segments by the plan and other nodes by themselves.
@@ -400,6 +408,16 @@ def _unsupported(node: Node, refusal: Refusal) -> UnsupportedNode:
 def _present(array: Array | None, tensor: Tensor) -> Array:
     assert array is not None, tensor  # the graph has checked that every tensor is written before it is read
     return array
+
+
+def _spent(subgraph: Subgraph) -> list[list[int]]:
+    """For each node, the tensors made by nodes that none after it reads, and that are no outputs."""
+    last = {tensor.index: node.index for node in subgraph.nodes for tensor in (*node.outputs, *node.inputs) if tensor}
+    made = {y.index for node in subgraph.nodes for y in node.outputs} - {y.index for y in subgraph.outputs}
+    spent: list[list[int]] = [[] for _ in subgraph.nodes]
+    for tensor in sorted(made):
+        spent[last[tensor]].append(tensor)
+    return spent
 
 
 def _constants(subgraph: Subgraph) -> list[Array | None]:

@@ -66,7 +66,11 @@ def requantizer(requantize: Requantize, bias: Array, sums: Array, y: Range) -> C
     if steps is None:
         return None
     passes = [(function, one_for_all(each)) for function, each in steps]
-    spread = lru_cache(maxsize=2)(lambda pixels: [(function, of_pixels(each, pixels)) for function, each in passes])
+
+    def spread(pixels: int) -> list[Pass]:
+        return [(function, of_pixels(each, pixels)) for function, each in passes]
+
+    kept = lru_cache(maxsize=1)(spread)  # for small images, where it would take long
     unsigned, low, most = np.dtype(f"u{y.dtype.itemsize}"), y.low % 2 ** (8 * y.dtype.itemsize), float(y.high - y.low)
 
     def finish(sums: Array) -> Array:
@@ -74,11 +78,12 @@ def requantizer(requantize: Requantize, bias: Array, sums: Array, y: Range) -> C
         made = np.empty(len(numbers), unsigned)
         pixels = max(1, min(AT_A_TIME, len(numbers)) // max(1, channels))
         room = np.empty(pixels * channels)
+        laid_out = (kept if len(room) == len(numbers) else spread)(pixels)
         for first in range(0, len(numbers), max(1, len(room))):
             part = numbers[first : first + len(room)]
             acc = room[: len(part)]
             acc[...] = part
-            for function, operand in spread(pixels):
+            for function, operand in laid_out:
                 if operand is None:
                     function(acc, out=acc)
                 else:

@@ -82,14 +82,16 @@ def ready(
     p: Params, channel_axis: int, layout: Layout, weights: Array, bias: Array | None, dtype: np.dtype[Any]
 ) -> tuple[Array, Finish]:
     """As `Ready`: floats where they hold every sum, given that no input exceeds `reach`."""
-    filters = weights.astype(np.float64) + p.filter_offset
+    wide = np.float32 if abs(p.filter_offset) < 2**16 else np.float64
+    filters = np.add(weights, p.filter_offset, dtype=wide)
     limits = np.iinfo(dtype)
     reach = max(abs(limits.min + p.input_offset), abs(limits.max + p.input_offset))
-    sums = np.abs(np.moveaxis(filters, channel_axis, 0)).reshape(filters.shape[channel_axis], -1).sum(axis=1) * reach
+    by_channel = np.abs(np.moveaxis(filters, channel_axis, 0)).reshape(filters.shape[channel_axis], -1)
+    sums = by_channel.sum(axis=1, dtype=np.float64) * reach
     addend = np.zeros(1) if bias is None else bias
     finish = requantizer(p.requantize, addend, sums, Range(p.output_offset, p.low, p.high, p.dtype))
     exact = np.float32 if sums.max() <= 2**24 else np.float64
-    return layout(filters.astype(exact)), finish or partial(finish_in_integers, p, bias)
+    return layout(filters.astype(exact, copy=False)), finish or partial(finish_in_integers, p, bias)
 
 
 def finish_in_integers(p: Params, bias: Array | None, sums: Array) -> Array:

@@ -34,6 +34,7 @@ CACHE_BYTES = 2**19  # what a part may take, so that it stays in the second leve
 MOST_IMAGES = 8  # of a part: the rows of a microkernel, which then uses each weight for all of them
 CORES = os.cpu_count() or 1
 MOST_ALONE = 63  # calls, before another attempt with other threads
+PARTS_OF_A_THREAD = 4
 OFFSETS = (2**16, 2**24)  # of the images' numbers, far from what operators pad with
 WORTH_A_THREAD = 2e-4  # seconds: ten times what it takes to wake one
 
@@ -190,9 +191,15 @@ RULES: dict[Callable[..., Any], Rule] = {
 
 
 def images_of_a_part(subgraph: Subgraph, shapes: Sequence[Shape | None], batch: int, threads: int) -> int:
-    """How many images run together: as many as stay in the cache, and leave something for every thread."""
-    most = max(1, max(_nbytes(node, shapes) for node in subgraph.nodes) // batch)
-    return max(1, min(MOST_IMAGES, CACHE_BYTES // most, -(-batch // threads)))
+    """How many images run together: as many as stay in the cache, and leave something for every thread.
+
+    A thread that comes late, or is held up, should not keep the others waiting for long: so they have several parts
+    each. Where there are more weights than numbers of an image, all rows of a microkernel are worth more than that.
+    """
+    nbytes = [_nbytes(node, shapes) for node in subgraph.nodes]
+    weights = sum(len(tensor.data) for tensor in subgraph.tensors if tensor.data is not None)
+    parts = threads if threads == 1 or weights * batch > sum(nbytes) else threads * PARTS_OF_A_THREAD
+    return max(1, min(MOST_IMAGES, CACHE_BYTES // max(1, max(nbytes) // batch), -(-batch // parts)))
 
 
 def _nbytes(node: Node, shapes: Sequence[Shape | None]) -> int:

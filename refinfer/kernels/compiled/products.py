@@ -89,7 +89,7 @@ def plan_conv_of(draft: Draft, node: Node, declared: Shape | None) -> None:
     groups = shape[3] // filters.shape[3]
     per_group = len(filters) // groups
     require_compiled(groups == 1 or per_group % LANES == 0)
-    weights = filters.astype(np.int64) + params.filter_offset
+    weights = centred(filters, params.filter_offset)
     bias = bias_values(node, len(filters))
     output = draft.write(p.y)
     for group in reversed(range(groups)):
@@ -127,7 +127,7 @@ def plan_depthwise_of(draft: Draft, node: Node, declared: Shape | None, believed
     multiplier = outputs // shape[3]
     require_compiled(outputs == multiplier * shape[3] and (not believed or options.depth_multiplier == multiplier))
     grid = window_grid(options, shape, filters.shape, declared)
-    weights = filters[0].astype(np.int64) + params.filter_offset
+    weights = centred(filters[0], params.filter_offset)
     bias = bias_values(node, outputs)
     if shape[3] == 1:  # all channels see the same pixels: an ordinary convolution
         images, image = widened(draft, p.x, grid, params.input_offset)
@@ -218,7 +218,7 @@ def add_depthwise(
 def pairs_of_rows(weights: Array, repeat: int) -> Array:
     """Filters [channels, down, across] as pairs of taps, one below the other: [channels, pairs * across, 2]."""
     channels, down, across = weights.shape
-    padded = np.zeros((channels, down + down % 2, across), np.int64)
+    padded = np.zeros((channels, down + down % 2, across), weights.dtype)
     padded[:, :down] = weights
     paired = np.moveaxis(padded.reshape(channels, -1, 2, across), 2, 3)
     return np.tile(paired.reshape(channels, -1, 2), (repeat, 1, 1))
@@ -245,13 +245,20 @@ def plan_fully_connected(draft: Draft, node: Node) -> None:
     images = draft.scratch(2 * rows * depth)
     source = draft.read(x)
     draft.add(Widen(source, KINDS[x.type], 1, 1, rows * depth, 0, 0, 1, rows * depth, params.input_offset, images))
-    values = matrix.astype(np.int64) + params.filter_offset
+    values = centred(matrix, params.filter_offset)
     scaling = scaling_of(
         params.requantize, values, bias_values(node, units), limit(x, params.input_offset), slice(0, units)
     )
     starts = 2 * depth * np.arange(rows)
     taps, packed = window_taps(values.reshape(units, 1, 1, depth), ONE_BY_ONE, depth)
     multiply(draft, images, starts, taps, packed, scaling, finish_of(params), draft.write(y), 0, units)
+
+
+def centred(weights: Array, offset: int) -> Array:
+    """weights + offset as they are multiplied, which is in 16 bits."""
+    low, high = int(weights.min(initial=0)) + offset, int(weights.max(initial=0)) + offset
+    require_compiled(low > -(2**15) and high < 2**15)
+    return weights.astype(np.int16) + np.array(offset).astype(np.int16)  # modulo 2**16
 
 
 def widened(draft: Draft, x: Tensor, grid: Sequence[Windows], offset: int) -> tuple[Address, tuple[int, int]]:
@@ -289,7 +296,7 @@ def window_taps(weights: Array, grid: Sequence[Windows], wide: int) -> tuple[Arr
     pairs = (stretches[2] + 1) // 2
     y, x, pair = np.ogrid[: stretches[0], : stretches[1], :pairs]
     taps = 2 * (y * rows.dilation * wide + x * columns.dilation * depth + 2 * pair).reshape(-1)
-    padded = np.zeros((outputs, stretches[0] * stretches[1], 2 * pairs), np.int64)
+    padded = np.zeros((outputs, stretches[0] * stretches[1], 2 * pairs), weights.dtype)
     padded[..., : stretches[2]] = weights.reshape(outputs, -1, stretches[2])
     return taps, padded.reshape(outputs, -1, 2)
 
@@ -315,6 +322,8 @@ def pack(weights: Array, dtype: type, at_a_time: Callable[[int], int]) -> Array:
 def in_turns(taps: Array, weights: Array) -> tuple[Array, Array]:
     """As many pairs as steps that take turns need: the last ones are multiplied with 0."""
     more = -len(taps) % TURNS
+    if more == 0:
+        return taps, weights
     return np.append(taps, np.zeros(more, np.int64)), np.pad(weights, ((0, 0), (0, more), (0, 0)))
 
 
@@ -386,7 +395,7 @@ def limit(x: Tensor, offset: int) -> int:
 def scaling_of(requantize: Requantize, weights: Array, bias: Array, largest: int, channels: slice) -> Scaling:
     """The parameters of the epilogue, unless a sum may be too large for it."""
     flat = weights.reshape(len(weights), -1)
-    sums = np.abs(flat).sum(axis=1) * largest
+    sums = np.abs(flat).sum(axis=1, dtype=np.int64) * largest
     totals = sums + np.abs(bias)
     if isinstance(requantize, FloatingPoint):
         real = spread(requantize.real, channels, len(bias))

@@ -536,5 +536,7 @@ def check_plan(model: Source | Graph, target: str | Target) -> Check:
 
 
 def holds(graph: Graph) -> Iterator[str]:
-    """The known targets on which a model with a plan in it computes what it should."""
-    return (name for name, target in TARGETS.items() if check_plan(graph, target).holds)
+    """The known targets on which a model with a plan in it computes what it should, with each of their releases."""
+    for name, target in TARGETS.items():
+        if all(check_plan(graph, each).holds for each in target.each_release()):
+            yield name

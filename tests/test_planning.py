@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from struct import unpack
@@ -15,6 +16,7 @@ import pytest
 import refinfer
 from refinfer.kernels.common import input_at
 from refinfer.kernels.compute import dtype_of
+from refinfer.kernels.libraries.esp_nn_sizes import ESP32S3
 from refinfer.kernels.registry import DIALECTS
 from refinfer.page.html import page
 from refinfer.planning import PORTABLE, RECORD, Plan, check_plan, holds, plan
@@ -50,6 +52,10 @@ RELU, ADD, CONCATENATION, MINIMUM = (
     BuiltinOperator.CONCATENATION,
     BuiltinOperator.MINIMUM,
 )
+
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+CONV, MOBILE = str(MODELS / "digits_conv_int8.tflite"), str(MODELS / "digits_mobile_int8.tflite")
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +186,29 @@ def test_a_plan_by_another_hand_is_not_believed() -> None:
     assert plan(wrong, ["cortex-m4"]).before["cortex-m4"].head == 512  # without it
 
 
+EVERY_NAME = [
+    *TARGETS,
+    *(f"{name}@{release}" for name, target in TARGETS.items() for release in target.releases),
+]
+
+
+@pytest.mark.parametrize("name", EVERY_NAME)
+def test_the_record_of_a_plan_agrees_with_a_check_of_every_target_and_release(name: str) -> None:
+    made = plan(chain(3))
+    assert check_plan(planned(made), name).holds == (name.partition("@")[0] in made.holds_for)
+    assert check_plan(chain(3), name).holds  # without a plan
+
+
+def test_a_target_is_in_the_record_only_if_all_of_its_releases_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, graph = "esp32+esp-nn", planned(plan(MOBILE, ["cortex-m4"]))
+    assert name in holds(graph)
+    with_another = {**TARGETS[name].releases, "in assembly": frozenset({ESP32S3})}
+    monkeypatch.setitem(TARGETS, name, replace(TARGETS[name], releases=with_another))
+    assert name not in holds(graph)
+    assert check_plan(graph, name).holds
+    assert not check_plan(graph, f"{name}@in assembly").holds
+
+
 def test_whoever_looks_at_an_unsafe_plan_is_warned(tmp_path: Path) -> None:
     path = tmp_path / "planned.tflite"
     path.write_bytes(write(planned(plan(chain(2), ["cortex-m4"])).model))
@@ -236,8 +265,6 @@ def test_variables_of_other_subgraphs_keep_their_memory() -> None:
     assert kept == [graph.subgraphs[1].tensors[index].name]
 
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
-CONV, MOBILE = str(MODELS / "digits_conv_int8.tflite"), str(MODELS / "digits_mobile_int8.tflite")
 DILATED_IN = {CONV: (3,), MOBILE: (2,)}
 """The 1×1 convolutions that CMSIS-NN on a Cortex-M4 must be told to compute another way, for all else to fit."""
 
@@ -333,10 +360,16 @@ def extreme(x: Tensor, int_mode: str, pick: Callable[[Sequence[float]], float]) 
 
 
 @needs_tflm
-@pytest.mark.parametrize("targets", [("x86-64-wheel",), PORTABLE], ids=["for the wheel", "portable"])
+@pytest.mark.parametrize(
+    ("targets", "dilate"),
+    [(("x86-64-wheel",), False), (PORTABLE, False), (("cortex-m4+cmsis-nn", "x86-64-wheel"), True)],
+    ids=["for the wheel", "portable", "dilated"],
+)
 @pytest.mark.parametrize("model", corpus.models(having="runs"))
-def test_tflm_takes_the_plan_and_computes_what_it_did(model: CorpusModel, targets: tuple[str, ...], tflm: Tflm) -> None:
-    made = plan(model.path, targets)
+def test_tflm_takes_the_plan_and_computes_what_it_did(
+    model: CorpusModel, targets: tuple[str, ...], dilate: bool, tflm: Tflm
+) -> None:
+    made = plan(model.path, targets, dilate=dilate)
     if made.model is None:
         assert made.after == made.before
         return

@@ -88,6 +88,11 @@ class Target:
         defines = self.defines - others | self.releases[release]
         return replace(self, name=f"{self.name}@{release}", defines=defines)
 
+    def each_release(self) -> tuple[Target, ...]:
+        """The same with each release of the kernel library; of those that simulate alike, one."""
+        with_release = [self.with_release(each) for each in self.releases]
+        return tuple({each.unnamed: each for each in (self, *with_release)}.values())
+
     def in_two_arenas(self) -> Target:
         """The same with what is persistent in an arena of its own."""
         return replace(self, arenas=2)

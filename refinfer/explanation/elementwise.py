@@ -1,4 +1,4 @@
-"""ADD, SUB and MUL of 8 bits."""
+"""ADD, SUB and MUL of 8 bits and of 16."""
 
 from __future__ import annotations
 
@@ -14,8 +14,20 @@ from refinfer.explanation.rounding import (
 from refinfer.explanation.site import Site, place, stretched
 from refinfer.explanation.steps import Lesson, Result, Step, under
 from refinfer.kernels import add, mul
-from refinfer.kernels.binary import activation_of
-from refinfer.kernels.common import first_scale
+from refinfer.kernels.binary import activation_of, three_tensors
+from refinfer.kernels.common import first_scale, is_affine
+from refinfer.schema.graph import Node
+
+
+def has_any_scales(node: Node) -> bool:
+    """Whether the tensors are quantized, and not with powers of two that the options allow to take for shifts."""
+    tensors = three_tensors(node)
+    return all(map(is_affine, tensors)) and add.powers_of_two(node, tensors) is None
+
+
+def is_quantized(node: Node) -> bool:
+    """Whether the output is."""
+    return is_affine(node.outputs[0])
 
 
 def added(site: Site) -> Lesson[Result]:

@@ -16,6 +16,7 @@ from refinfer.explanation import (
     reduce,
     resize,
     softmax,
+    svdf,
     tables,
 )
 from refinfer.explanation.site import Site
@@ -42,6 +43,7 @@ from refinfer.kernels import quantize as kernels_of_quantize
 from refinfer.kernels import reduce as kernels_of_reduce
 from refinfer.kernels import resize as kernels_of_resize
 from refinfer.kernels import softmax as kernels_of_softmax
+from refinfer.kernels import svdf as kernels_of_svdf
 from refinfer.kernels.compute import Compute
 from refinfer.kernels.registry import Dialect
 from refinfer.schema.enums import TensorType
@@ -105,12 +107,12 @@ TOPICS: dict[Compute, Topic] = {
     optimized.COMPUTE_TRANSPOSE_CONV: Topic(convolution.transposed_conv, INT8, INT8, transpose_conv.INPUT),
     fully_connected.COMPUTE_FULLY_CONNECTED: numbers(matrix.fully_connected_layer, INTEGERS),
     batch_matmul.COMPUTE_BATCH_MATMUL: numbers(matrix.batched_matmul, INT8_AND_16, matrix.is_integer_product),
-    add.COMPUTE_ADD: numbers(elementwise.added, BITS_8),
-    add.COMPUTE_ADD_RESCALING: numbers(elementwise.added, BITS_8),
-    add.COMPUTE_SUB: numbers(elementwise.subtracted, BITS_8),
-    add.COMPUTE_SUB_RESCALING: numbers(elementwise.subtracted, BITS_8),
-    mul.COMPUTE_MUL: numbers(elementwise.multiplied, BITS_8),
-    mul.COMPUTE_MUL_QUANTIZED: numbers(elementwise.multiplied, BITS_8),
+    add.COMPUTE_ADD: numbers(elementwise.added, INTEGERS, elementwise.has_any_scales),
+    add.COMPUTE_ADD_RESCALING: numbers(elementwise.added, INTEGERS, elementwise.has_any_scales),
+    add.COMPUTE_SUB: numbers(elementwise.subtracted, INTEGERS, elementwise.has_any_scales),
+    add.COMPUTE_SUB_RESCALING: numbers(elementwise.subtracted, INTEGERS, elementwise.has_any_scales),
+    mul.COMPUTE_MUL: numbers(elementwise.multiplied, INTEGERS, elementwise.is_quantized),
+    mul.COMPUTE_MUL_QUANTIZED: numbers(elementwise.multiplied, INTEGERS, elementwise.is_quantized),
     kernels_of_pool.COMPUTE_AVERAGE_POOL_2D: numbers(pool.averaged, INTEGERS),
     kernels_of_pool.COMPUTE_MAX_POOL_2D: numbers(pool.largest, INTEGERS),
     kernels_of_reduce.COMPUTE_MEAN: numbers(reduce.mean, BITS_8),
@@ -136,6 +138,8 @@ TOPICS: dict[Compute, Topic] = {
     kernels_of_quantize.COMPUTE_DEQUANTIZE: Topic(quantize.dequantized, INTEGERS | {TensorType.INT4}, FLOAT32),
     kernels_of_resize.COMPUTE_RESIZE_BILINEAR: numbers(resize.bilinear, INT8_AND_16),
     kernels_of_resize.COMPUTE_RESIZE_NEAREST_NEIGHBOR: numbers(resize.nearest, NUMBERS),
+    kernels_of_svdf.COMPUTE_SVDF: numbers(svdf.unit_of_filters, INT8),
+    kernels_of_svdf.COMPUTE_SVDF_PLAIN: numbers(svdf.unit_of_filters, INT8),
     kernels_of_lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM_PLAIN: numbers(lstm.by_tables, INT8_AND_16),
     kernels_of_lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM: numbers(lstm.in_fixed_point, INT8, lstm.is_plain),
     shape.COMPUTE_RESHAPE: numbers(movement.reshaped, NUMBERS),

@@ -207,8 +207,13 @@ def params_of(node: Node) -> Params:
 
 
 def multiplier_of(first: float, second: float, divisor: float) -> tuple[int, int]:
+    """The ratio in fixed point."""
+    return quantize_multiplier(ratio_of(first, second, divisor))
+
+
+def ratio_of(first: float, second: float, divisor: float) -> float:
     """first * second / divisor, each step in float32."""
-    return quantize_multiplier(float(np.float32(first) * np.float32(second) / np.float32(divisor)))
+    return float(np.float32(first) * np.float32(second) / np.float32(divisor))
 
 
 def evaluate_quantized(

@@ -16,7 +16,7 @@ from typing import Any
 from tools.pycon import PYTHON, ROOT, examples
 
 COURSE, NOTEBOOKS = ROOT / "docs" / "course", ROOT / "docs" / "notebooks"
-NAMES = ("02-quantization", "04-arena", "06-smaller-files")
+NAMES = ("02-quantization", "04-arena", "05-four-modes", "06-smaller-files", "10-testing-kernels")
 
 ALONE = re.compile(r"^<!-- notebook: (.+) -->\n", re.MULTILINE)
 SIBLING = re.compile(r"\]\((\d\d-[\w-]+\.md)")

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter as LiteRT
+from ai_edge_litert.interpreter import OpResolverType
 
 import refinfer
 import refinfer.testing
 from refinfer.cli import COMMANDS
+from tests import corpus
+from tests.corpus import CorpusModel
 from tools import notebooks, site_links
 from tools.make_pages import COURSE, PAGES, ROOT
 from tools.pycon import PYTHON, with_results
@@ -88,6 +94,36 @@ def test_a_mistake_of_a_page_is_raised_unless_it_shows_a_traceback() -> None:
         with_results("```pycon\n>>> 1 / 0\n```\n")
     shown = "```pycon\n>>> 1 / 0\nTraceback (most recent call last):\nZeroDivisionError: division by zero\n```\n"
     assert with_results(shown) == shown
+
+
+def five_best() -> Callable[..., list[tuple[int, float]]]:
+    """The function of the page about MobileNets."""
+    page = (ROOT / "docs" / "course" / "09-mobilenet.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^>>> (def five_best.*?)^>>>", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"np": np}
+    exec(re.sub(r"^\.\.\. ", "", lines, flags=re.MULTILINE), names)
+    found: Callable[..., list[tuple[int, float]]] = names["five_best"]
+    return found
+
+
+MOBILENETS = [pytest.param(model, id=model.file) for model in corpus.corpus() if "mobilenet_v" in model.file]
+
+
+@pytest.mark.parametrize("model", MOBILENETS or [corpus.NO_CORPUS])
+def test_the_five_best_of_a_mobilenet_are_those_of_litert(model: CorpusModel) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow makes the picture; it is not installed")
+    graph = refinfer.read_model(model.data)
+    if [len(tensor.shape) for tensor in (*graph.subgraphs[0].inputs, *graph.subgraphs[0].outputs)] != [4, 2]:
+        pytest.skip("not a picture in and scores out")
+    rows, columns = np.mgrid[:300, :400]
+    picture = pillow.fromarray(np.stack([columns % 256, rows % 256, (columns * rows) % 251], -1).astype(np.uint8))
+    reference = LiteRT(model_content=model.data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    labels = range(graph.subgraphs[0].outputs[0].elements)
+    ours, theirs = (
+        five_best()(each, picture, labels, 127.5, 127.5)
+        for each in (refinfer.Interpreter(model_content=model.data), reference)
+    )
+    assert ours == theirs
 
 
 # notebooks

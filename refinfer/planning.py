@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from struct import pack
 from typing import Any, NamedTuple
 
@@ -20,8 +21,8 @@ from refinfer.kernels.conv import FILTER
 from refinfer.kernels.kernel import Overlap as Rule
 from refinfer.kernels.layout import Build, round_up
 from refinfer.planners.order import Task, Things, best_order, peak_of
-from refinfer.planners.problem import ALIGNMENT, Offsets, Problem
-from refinfer.planners.solve import Effort, Solution, solve
+from refinfer.planners.problem import ALIGNMENT, Buffer, Offsets, Problem
+from refinfer.planners.solve import Effort, Solution, lowered, solve
 from refinfer.rewrite import names_operators, with_dilation, with_metadata, with_order, without_metadata
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.file import Source, read_model
@@ -50,8 +51,8 @@ PORTABLE = (
 )
 """Each kernel library whose order of accesses is known, in each form that it has."""
 
-EFFORT = Effort(orders=2_000, choices=100_000)
-QUICK = Effort(orders=200, choices=10_000)
+EFFORT = Effort(orders=4_000, choices=200_000)
+QUICK = Effort(orders=400, choices=10_000)
 
 GREEDY, PLACED, REORDERED = "greedy", "buffers placed anew", "operators reordered"
 OVERLAID, DILATED = "outputs laid over inputs", "1×1 convolutions dilated"
@@ -310,22 +311,32 @@ class Planning:
             yield found.order
 
     def _drafts(self, stage: int, scene: Scene, order: Order) -> Iterator[Draft]:
-        """Plans with the scratch buffers of each of the targets in mind, and of none."""
+        """Plans with the scratch buffers of each of the targets in mind, of none, and of all."""
         model, graph, reports = scene.model, scene.graph, scene.reports
         if list(order) != sorted(order):
             model = with_order(model, 0, order)
             graph = self._resolved(model)
             reports = tuple(_reports(graph, self.targets))
         solved: dict[Problem, Solution] = {}
+
+        def draft(buffers: Sequence[PlannedBuffer], offsets: Offsets) -> Draft:
+            data = offline_plan(graph, buffers, offsets)
+            bound = next(iter(solved.values())).lower_bound  # the first target's
+            return Draft(stage, order, scene.dilated, with_metadata(model, OFFLINE_PLAN, data), bound)
+
         for report in reports:
-            tensors = tuple(each for each in report.buffers if each.tensor is not None)
-            for buffers in (report.buffers, tensors):
-                problem = Problem(tuple(each.buffer for each in buffers), overlaps(buffers, scene.rules))
+            for buffers in (report.buffers, tensors_of(report)):
+                problem = problem_of(buffers, scene.rules)
                 if problem not in solved:
                     solved[problem] = solve(problem, self.effort)
-                    data = offline_plan(graph, buffers, solved[problem].offsets)
-                    bound = next(iter(solved.values())).lower_bound  # the first target's
-                    yield Draft(stage, order, scene.dilated, with_metadata(model, OFFLINE_PLAN, data), bound)
+                    yield draft(buffers, solved[problem].offsets)
+        tensors, scratch = tensors_of(reports[0]), largest_scratch(reports)
+        if len(reports) > 1 and scratch and all(tensors_of(report) == tensors for report in reports):
+            alone, together = problem_of(tensors, scene.rules), problem_of(tensors, scene.rules, scratch)
+            lowest, highest = solved[alone].height, solve(together, self.effort).height
+            offsets = lowered(together, highest, len(tensors), lowest, self.effort)
+            if offsets is not None:
+                yield draft(tensors, offsets[: len(tensors)])
 
     def _best(self, best: Judged | None, drafts: Iterable[Draft]) -> Judged | None:
         """The best of those drafts that are taken and the best before."""
@@ -382,6 +393,30 @@ class Planning:
             holds_for=holds_for,
             target=self.targets[0],
         )
+
+
+def tensors_of(report: Report) -> tuple[PlannedBuffer, ...]:
+    """The buffers without scratch."""
+    return tuple(each for each in report.buffers if each.tensor is not None)
+
+
+def problem_of(buffers: Sequence[PlannedBuffer], rules: Rules, others: Sequence[Buffer] = ()) -> Problem:
+    """What a planner is asked, with other buffers behind those of the report."""
+    return Problem((*(each.buffer for each in buffers), *others), overlaps(buffers, rules))
+
+
+def largest_scratch(reports: Iterable[Report]) -> tuple[Buffer, ...]:
+    """Scratch buffers in which those of each target find room: for each step its largest, its second, and so on."""
+    sizes: dict[tuple[int, int], list[int]] = {}
+    for report in reports:
+        own: dict[tuple[int, int], list[int]] = {}
+        for each in report.buffers:
+            if each.tensor is None:
+                own.setdefault((each.buffer.first, each.buffer.last), []).append(each.buffer.nbytes)
+        for life, found in own.items():
+            pairs = zip_longest(sorted(found, reverse=True), sizes.get(life, ()), fillvalue=0)
+            sizes[life] = [max(pair) for pair in pairs]
+    return tuple(Buffer(nbytes, *life) for life, found in sizes.items() for nbytes in found)
 
 
 def _reports(graph: Graph, targets: Iterable[Target]) -> Iterator[Report]:

@@ -2,15 +2,17 @@
 
 What is easy goes first. Buffers that may only lie exactly on one another are tried as one. A buffer that always finds
 room, however unluckily those around it lie, waits until they are placed. A first answer comes from first fit in
-several orders, and from shifting buffers in the order that did best. Then the search of `exact.py` tries what is
-lower, from the bound upwards and by halves: what it refutes raises the bound. No clock is looked at unless there is a
-deadline, so that the same problem has the same answer on every machine.
+several orders. Then follow rounds, each with more work than the one before: the search of `exact.py` tries what is
+lower, from the bound upwards and by halves, and what it refutes raises the bound; then buffers are shifted in the
+orders that did best. No clock is looked at unless there is a deadline, so that the same problem has the same answer on
+every machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from contextlib import suppress
+from itertools import count, product
 from math import gcd
 from random import Random
 from time import monotonic
@@ -23,7 +25,8 @@ from refinfer.planners.problem import Buffer, Offsets, Overlap, Problem, height,
 from refinfer.planners.reduce import United, peel, readings, whole
 
 TOLERANCE = 15  # one part in so many may a placement be worse than the one before, at first
-QUICK, SLOW = 80, 8  # the part of all choices that a decision may take at first, and later
+SHARE, ORDERS_AT_FIRST, GROWTH = 1_000, 160, 4  # choices of a decision, orders of a walk; and from round to round
+LOWERINGS = 8  # the part of all choices that a decision about a ceiling may take
 MOST_LOOKS = 10_000_000  # from one buffer to another, in all orders that are tried
 MOST = 10_000  # buffers, and ...
 MANY_PAIRS = 500_000  # ... pairs of them that live together: from there on, greedy alone is fast enough
@@ -34,8 +37,8 @@ STARTS = tuple(product(ORDERS, (lowest, tightest)))
 class Effort(NamedTuple):
     """How much work may be done: orders that are tried, choices of all searches, and seconds, if that matters."""
 
-    orders: int = 1_000
-    choices: int = 100_000
+    orders: int = 4_000
+    choices: int = 200_000
     seconds: float | None = None
 
 
@@ -53,24 +56,32 @@ class Solution(NamedTuple):
 
 
 def solve(problem: Problem, effort: Effort = Effort(), seed: int = 0) -> Solution:  # noqa: B008  # it is frozen
-    """The best placement that `effort` finds; never higher than greedy's. Fixed places are kept."""
-    buffers, overlaps = problem
-    bound = lower_bound(buffers, overlaps)
-    best = Best(buffers, place_greedily(buffers))
-    if best.height > bound and is_tractable(buffers):
-        clock = Clock(effort.seconds)
+    """The best placement that `effort` finds; never higher than greedy's. Fixed places are kept.
+
+    More effort never finds a worse one: what is done is the same up to where less of it ends.
+    """
+    best = Best(problem)
+    if best.height > best.bound and is_tractable(problem.buffers):
         fit = Fit(problem)
-        for order, choose in STARTS:
-            best.offer(fit.place(order(buffers), choose))
-        budget = Budget(effort.choices)
         orders = min(effort.orders, MOST_LOOKS // (1 + sum(map(len, fit.neighbours))))
-        bound = _search(problem, best, bound, budget, effort.choices // QUICK, clock)
-        if best.height > bound:
-            for united in (whole(problem), *readings(problem)[0][:1]):
-                for offsets in shifted(Fit(united.problem), bound, orders // 2, clock, seed):
-                    best.offer(united.unfold(offsets))
-            bound = _search(problem, best, bound, budget, effort.choices // SLOW, clock)
-    return Solution(best.offsets, best.height, min(bound, best.height))
+        work = Work(effort._replace(orders=orders))
+        for order, choose in STARTS:
+            best.offer(fit.place(order(problem.buffers), choose))
+        with suppress(Spent):
+            for number in count():
+                if best.height <= best.bound:
+                    break
+                _round(problem, best, work, GROWTH**number, seed + number)
+    return Solution(best.offsets, best.height, min(best.bound, best.height))
+
+
+def _round(problem: Problem, best: Best, work: Work, size: int, seed: int) -> None:
+    """Decide about heights, then walk from order to order."""
+    _search(problem, best, work, SHARE * size)
+    for united in dict.fromkeys((whole(problem), *readings(problem)[0][:1])):
+        orders = work.take(ORDERS_AT_FIRST * size)
+        for offsets in shifted(Fit(united.problem), best.bound, orders, work, seed):
+            best.offer(united.unfold(offsets))
 
 
 def is_tractable(buffers: Sequence[Buffer]) -> bool:
@@ -80,11 +91,13 @@ def is_tractable(buffers: Sequence[Buffer]) -> bool:
 
 
 class Best:
-    """The best placement so far."""
+    """The best placement so far, and what none can undercut."""
 
-    def __init__(self, buffers: Sequence[Buffer], offsets: Offsets) -> None:
-        self._buffers = buffers
-        self.offsets, self.height = offsets, height(buffers, offsets)
+    def __init__(self, problem: Problem) -> None:
+        self._buffers = problem.buffers
+        self.bound = lower_bound(*problem)
+        self.offsets = place_greedily(problem.buffers)
+        self.height = height(problem.buffers, self.offsets)
 
     def offer(self, offsets: Offsets) -> None:
         """Keep `offsets` if they are better."""
@@ -93,40 +106,54 @@ class Best:
             self.offsets, self.height = offsets, found
 
 
-class Clock:
-    """Whether the time is up, if anyone counts."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else monotonic() + seconds
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no more work is to be started."""
-        return self._end is not None and monotonic() >= self._end
+class Spent(Exception):
+    """What there was of effort is not enough for what was to be done next."""
 
 
-def _search(problem: Problem, best: Best, bound: int, budget: Budget, share: int, clock: Clock) -> int:
-    """Search in each reading of the exact pairs; a bound for all of them, if those are all that there is."""
+class Work:
+    """What is left of an effort. Nothing is begun that cannot be done to its end, but for the time."""
+
+    def __init__(self, effort: Effort) -> None:
+        self._orders, self.budget = effort.orders, Budget(effort.choices)
+        self._end = None if effort.seconds is None else monotonic() + effort.seconds
+
+    def take(self, orders: int) -> int:
+        """So many orders."""
+        if self._orders < orders:
+            raise Spent
+        self._orders -= orders
+        return orders
+
+    def begin(self, choices: int = 0) -> None:
+        """Before anything that takes so many choices at most."""
+        if self.budget.left < choices or (self._end is not None and monotonic() >= self._end):
+            raise Spent
+
+
+def _search(problem: Problem, best: Best, work: Work, share: int) -> None:
+    """Search in each reading of the exact pairs; what all of them refute is a bound, if those are all that there is."""
     ways, all_of_them = readings(problem)
-    bounds = [bound]
+    bounds = []
     for way in ways:
-        if best.height > bound:
-            bounds.append(_narrow(way, best, bound, budget, share, clock))
-    return min(bounds[1:], default=bound) if all_of_them and best.height > bound else bound
+        if best.height > best.bound:
+            bounds.append(_narrow(way, best, work, share))
+    if all_of_them and len(bounds) == len(ways):
+        best.bound = max(best.bound, min(bounds))
 
 
-def _narrow(united: United, best: Best, bound: int, budget: Budget, share: int, clock: Clock) -> int:
-    """Decide about heights from `bound` up to the best; the lowest that is not refuted.
+def _narrow(united: United, best: Best, work: Work, share: int) -> int:
+    """Decide about heights from the bound up to the best; the lowest that is not refuted.
 
     Only what lies at the bound itself is a proof; above a height that was given up on, better placements are sought.
     """
     step = grain(united.problem)
-    low = bound
-    while low < best.height and budget.left and not clock.is_over:
+    low = bound = best.bound
+    while low < best.height:
         capacity = low if low == bound else (low + best.height - step) // 2 // step * step
         capacity = max(low, min(capacity, best.height - step))
+        work.begin(share)
         try:
-            offsets = fits(united.problem, capacity, budget, share)
+            offsets = fits(united.problem, capacity, work.budget, share)
         except Exhausted:
             low = capacity + step
             continue
@@ -162,7 +189,31 @@ def fits(problem: Problem, capacity: int, budget: Budget, share: int | None = No
     return place_in_order(problem._replace(buffers=tuple(fixed)), easy)
 
 
-def shifted(fit: Fit, bound: int, orders: int, clock: Clock, seed: int) -> Iterator[Offsets]:
+def lowered(problem: Problem, capacity: int, some: int, floor: int, effort: Effort) -> Offsets | None:
+    """Offsets within `capacity` with which the first `some` buffers end as low as can be found; None if not below it.
+
+    They are known not to end below `floor`. Exact pairs are read as one buffer if they can be.
+    """
+    united = readings(problem)[0][0]
+    step, budget, found = grain(united.problem), Budget(effort.choices), None
+    low, high = floor, capacity
+    while low < high and budget.left:
+        ceiling = low if low == floor else (low + high) // 2 // step * step
+        ceilings = [capacity] * len(united.problem.buffers)
+        for index in united.stands_for[:some]:
+            ceilings[index] = ceiling
+        try:
+            offsets = decide(united.problem, capacity, budget, effort.choices // LOWERINGS, ceilings)
+        except Exhausted:
+            offsets = None
+        if offsets is None:
+            low = max(ceiling, low) + step
+        else:
+            found, high = united.unfold(offsets), ceiling
+    return found
+
+
+def shifted(fit: Fit, bound: int, orders: int, work: Work, seed: int) -> Iterator[Offsets]:
     """Better and better placements: what lies on top, or beside it, is placed earlier than it was.
 
     Each of the usual orders is a start; half of the work goes on from where the best of them led.
@@ -171,9 +222,9 @@ def shifted(fit: Fit, bound: int, orders: int, clock: Clock, seed: int) -> Itera
     ends = []
     for order, choose in STARTS:
         walk = Walk(fit, order(fit.buffers), choose, random)
-        yield from walk.go(orders // (2 * len(STARTS)), bound, clock)
+        yield from walk.go(orders // (2 * len(STARTS)), bound, work)
         ends.append(walk)
-    yield from min(ends, key=lambda walk: walk.height).go(orders // 2, bound, clock)
+    yield from min(ends, key=lambda walk: walk.height).go(orders // 2, bound, work)
 
 
 class Walk:
@@ -184,15 +235,16 @@ class Walk:
         self._offsets = fit.place(order, choose)
         self.height = height(fit.buffers, self._offsets)
 
-    def go(self, orders: int, bound: int, clock: Clock) -> Iterator[Offsets]:
+    def go(self, orders: int, bound: int, work: Work) -> Iterator[Offsets]:
         """Try so many orders; what is better than all before is told.
 
         Orders that are a little worse are gone on from too, less and less so.
         """
         lowest_yet = self.height
         for number in range(orders):
-            if lowest_yet <= bound or clock.is_over:
+            if lowest_yet <= bound:
                 return
+            work.begin()
             order = self._changed()
             offsets = self._fit.place(order, self._choose)
             found = height(self._fit.buffers, offsets)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from refinfer.planners.greedy import place_greedily
 from refinfer.planners.problem import Buffer, Overlap, Problem, clashes, height, lower_bound
-from refinfer.planners.solve import Effort, solve
+from refinfer.planners.solve import Effort, lowered, solve
+from tests.planners.packed import packed
 from tests.planners.problems import problems
 
 LITTLE = Effort(orders=20, choices=500)
@@ -21,6 +24,31 @@ def test_a_solution_is_sound_and_no_worse_than_greedy(problem: Problem) -> None:
     assert clashes(buffers, solution.offsets, overlaps) == []
     assert height(buffers, solution.offsets) == solution.height <= height(buffers, place_greedily(buffers))
     assert lower_bound(buffers, overlaps) <= solution.lower_bound <= solution.height
+
+
+@settings(max_examples=30)
+@given(problems(most=30, largest=20, steps=12), st.sampled_from([0, 1, 3, 10, 40]), st.sampled_from([1, 2, 5]))
+def test_more_effort_never_finds_a_worse_one(problem: Problem, hundreds: int, times: int) -> None:
+    less = solve(problem, Effort(orders=20 * hundreds, choices=500 * hundreds))
+    more = solve(problem, Effort(orders=20 * hundreds * times, choices=500 * hundreds * times))
+    assert more.height <= less.height
+    assert more.lower_bound >= less.lower_bound
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rectangle_cut_into_many_is_put_together_again(seed: int) -> None:
+    problem = packed(nbytes=1 << 14, steps=40, pieces=50, seed=seed)
+    assert solve(problem).height == 1 << 14
+    assert solve(problem).proven
+
+
+def test_some_end_as_low_as_all_others_let_them() -> None:
+    """The last is so large that it must lie above one of the others: best above the one that need not be low."""
+    buffers = (Buffer(32, 0, 1), Buffer(48, 0, 0), Buffer(64, 1, 1))
+    offsets = lowered(Problem(buffers), 96, 1, 32, LITTLE)
+    assert offsets is not None
+    assert clashes(buffers, offsets) == []
+    assert offsets[0] == 0
 
 
 def is_possible(problem: Problem, capacity: int) -> bool:

@@ -23,6 +23,7 @@ from refinfer.cli.fit import TARGETS_OF_ANY_BOARD
 from refinfer.fitting.boards import all_boards
 from refinfer.fitting.flash import flash_of
 from refinfer.kernels.registry import DIALECTS
+from refinfer.planning import PORTABLE
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.simulator import TARGETS
 from tests.small_models import SmallTensor, model_of
@@ -736,6 +737,20 @@ def test_a_plan_is_written_to_a_new_file_only(tmp_path: Path, capsys: Captured) 
     assert refinfer.simulate(str(path)).arena.minimum == after
     assert main(["check", str(path), "--target", "cortex-m4", "--target", "cortex-m55+cmsis-nn"]) == 0
     assert main(["check", str(path), "--target", "nano33ble-arduino"]) == 1
+
+
+def test_a_plan_for_two_arenas_lets_a_model_fit_two_regions(tmp_path: Path, capsys: Captured) -> None:
+    path, regions = tmp_path / "planned.tflite", ["--arena-in", "sram=5700,dtcm=2300"]
+    assert main(["memory", CONV, *regions]) == 1
+    capsys.readouterr()
+    made = document(capsys, "plan", CONV, "-o", str(path), "--target", "cortex-m4", "--two-arenas")
+    (target,) = made["targets"]
+    two = refinfer.simulate(str(path), TARGETS["cortex-m4"].in_two_arenas()).arena
+    assert target["after"]["minimum"] == two.minimum < target["before"]["minimum"]
+    assert main(["memory", str(path), *regions]) == 0
+    assert main(["plan", CONV, "--target", "x86-64-wheel", "--two-arenas"]) == 2  # which records
+    capsys.readouterr()
+    assert [each["name"] for each in document(capsys, "plan", CONV, "--two-arenas")["targets"]] == list(PORTABLE[:-1])
 
 
 def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:

@@ -24,6 +24,8 @@ def plan(arguments: Namespace) -> int:
     if arguments.dilate_1x1 and arguments.no_overlap:
         raise UsageError("--dilate-1x1 lets outputs lie over inputs, and --no-overlap does not")
     targets = [find_target(name) for name in arguments.target or PORTABLE]
+    if arguments.two_arenas:
+        targets = [each.in_two_arenas() for each in targets if arguments.target or not each.recording]
     if arguments.output is not None:
         import flatbuffers  # noqa: F401  # the writer needs it: better to hear of it now
 
@@ -100,6 +102,7 @@ PLAN = Command(
         ),
         switch("--no-reorder", "keep the operators in their order"),
         switch("--no-overlap", "lay no output over an input"),
+        switch("--two-arenas", "judge by two arenas, one for what is persistent"),
         switch("--estimate-splitting", "estimate what computing some operators in strips of rows would bring"),
         switch("--dilate-1x1", "dilate 1×1 convolutions, so that more may lie over inputs: slower with CMSIS-NN"),
         JSON,

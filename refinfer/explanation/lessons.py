@@ -95,14 +95,19 @@ def numbers(lesson: Explain, types: frozenset[TensorType], covers: Callable[[Nod
     return Topic(lesson, types, types, covers=covers)
 
 
+def by_width(of_8_bits: Explain, of_16_bits: Explain) -> Explain:
+    """One lesson or another, by the type of the input."""
+    return lambda site: (of_16_bits if site.tensor(0).type == TensorType.INT16 else of_8_bits)(site)
+
+
 TOPICS: dict[Compute, Topic] = {
     conv.COMPUTE_CONV_2D: numbers(convolution.conv_2d, INTEGERS),
     conv.COMPUTE_CONV_2D_AS_DECLARED: numbers(convolution.conv_2d, INTEGERS),
     conv.COMPUTE_DEPTHWISE_CONV_2D: numbers(convolution.depthwise_conv_2d, INTEGERS),
     conv.COMPUTE_DEPTHWISE_CONV_2D_AS_DECLARED: numbers(convolution.depthwise_conv_2d, INTEGERS),
-    transpose_conv.COMPUTE_TRANSPOSE_CONV: Topic(convolution.transposed_conv, BITS_8, BITS_8, transpose_conv.INPUT),
+    transpose_conv.COMPUTE_TRANSPOSE_CONV: Topic(convolution.transposed_conv, INTEGERS, INTEGERS, transpose_conv.INPUT),
     transpose_conv.COMPUTE_TRANSPOSE_CONV_AS_DECLARED: Topic(
-        convolution.transposed_conv, BITS_8, BITS_8, transpose_conv.INPUT
+        convolution.transposed_conv, INTEGERS, INTEGERS, transpose_conv.INPUT
     ),
     optimized.COMPUTE_TRANSPOSE_CONV: Topic(convolution.transposed_conv, INT8, INT8, transpose_conv.INPUT),
     fully_connected.COMPUTE_FULLY_CONNECTED: numbers(matrix.fully_connected_layer, INTEGERS),
@@ -115,10 +120,10 @@ TOPICS: dict[Compute, Topic] = {
     mul.COMPUTE_MUL_QUANTIZED: numbers(elementwise.multiplied, INTEGERS, elementwise.is_quantized),
     kernels_of_pool.COMPUTE_AVERAGE_POOL_2D: numbers(pool.averaged, INTEGERS),
     kernels_of_pool.COMPUTE_MAX_POOL_2D: numbers(pool.largest, INTEGERS),
-    kernels_of_reduce.COMPUTE_MEAN: numbers(reduce.mean, BITS_8),
-    kernels_of_reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: numbers(reduce.mean, BITS_8),
-    kernels_of_reduce.COMPUTE_SUM: numbers(reduce.total_of, BITS_8),
-    kernels_of_reduce.COMPUTE_SUM_OF_BYTES: numbers(reduce.total_of_bytes, BITS_8),
+    kernels_of_reduce.COMPUTE_MEAN: numbers(reduce.mean, INTEGERS),
+    kernels_of_reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: numbers(reduce.mean, INTEGERS),
+    kernels_of_reduce.COMPUTE_SUM: numbers(reduce.total_of, INTEGERS),
+    kernels_of_reduce.COMPUTE_SUM_OF_BYTES: numbers(by_width(reduce.total_of_bytes, reduce.total_of), INTEGERS),
     kernels_of_softmax.COMPUTE_SOFTMAX: Topic(softmax.softmax, BITS_8, INTEGERS),
     relu.COMPUTE_RELU: numbers(tables.relu, INTEGERS),
     relu.COMPUTE_RELU6: numbers(tables.relu6, INTEGERS),
@@ -128,10 +133,12 @@ TOPICS: dict[Compute, Topic] = {
     relu.COMPUTE_LEAKY_RELU: numbers(tables.leaky_relu, INTEGERS),
     relu.COMPUTE_PRELU: numbers(tables.prelu, BITS_8),
     hard_swish.COMPUTE_HARD_SWISH: numbers(tables.hard_swish, BITS_8),
-    sigmoid.COMPUTE_LOGISTIC_BY_TABLE: numbers(tables.logistic_by_table, BITS_8),
-    sigmoid.COMPUTE_LOGISTIC_FIXED: numbers(tables.logistic_fixed, INT8),
-    sigmoid.COMPUTE_TANH_BY_TABLE: numbers(tables.tanh_by_table, BITS_8),
-    sigmoid.COMPUTE_TANH_FIXED: numbers(tables.tanh_fixed, INT8),
+    sigmoid.COMPUTE_LOGISTIC_BY_TABLE: numbers(
+        by_width(tables.logistic_by_table, tables.logistic_of_16_bits), INTEGERS
+    ),
+    sigmoid.COMPUTE_LOGISTIC_FIXED: numbers(by_width(tables.logistic_fixed, tables.logistic_of_16_bits), INT8_AND_16),
+    sigmoid.COMPUTE_TANH_BY_TABLE: numbers(by_width(tables.tanh_by_table, tables.tanh_of_16_bits), INTEGERS),
+    sigmoid.COMPUTE_TANH_FIXED: numbers(by_width(tables.tanh_fixed, tables.tanh_of_16_bits), INT8_AND_16),
     kernels_of_quantize.COMPUTE_QUANTIZE: Topic(
         quantize.quantized, INTEGERS | FLOAT32, INTEGERS | {TensorType.INT4, TensorType.INT32}
     ),

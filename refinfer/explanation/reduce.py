@@ -1,4 +1,4 @@
-"""MEAN and SUM of 8 bits."""
+"""MEAN and SUM of integers."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Functions of one number of 8 bits, which the runtimes tabulate: LOGISTIC, TANH, HARD_SWISH and the RELUs."""
+"""Functions of one number, which the runtimes tabulate if it has 8 bits: LOGISTIC, TANH, HARD_SWISH and the RELUs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf, isinf, isnan, tanh
 
+from refinfer.explanation import arithmetic
 from refinfer.explanation.arithmetic import (
     exp_on_negative_values,
     expf,
@@ -16,6 +17,7 @@ from refinfer.explanation.arithmetic import (
     saturate,
     sigmoid,
     tanhf,
+    wrap_int32,
 )
 from refinfer.explanation.rounding import (
     as_fixed_point,
@@ -30,7 +32,7 @@ from refinfer.explanation.steps import Lesson, Result, Step
 from refinfer.kernels.common import first_scale, first_zero_point, options_of
 from refinfer.kernels.hard_swish import HardSwish, params_of_hard_swish
 from refinfer.kernels.relu import quantized_limit
-from refinfer.kernels.sigmoid import FIXED_INTEGER_BITS, fixed
+from refinfer.kernels.sigmoid import FIXED_INTEGER_BITS, fixed, table_multiplier
 from refinfer.schema.enums import ActivationFunctionType
 from refinfer.schema.options import LeakyReluOptions
 
@@ -79,6 +81,39 @@ def tanh_by_table(site: Site) -> Lesson[Result]:
     formula, x = real_of(site)
     y = yield from tabulated(site, function)
     return Result(y, f"tanh({formula})", tanh(x))
+
+
+def logistic_of_16_bits(site: Site) -> Lesson[Result]:
+    """Between two entries of the table of the sigmoid; the output is in steps of 2**-15."""
+    multiplier, shift = yield from table_steps(site, pot_shifts=(0,))
+    x = site.number(0, site.element)
+    y = arithmetic.logistic_by_table(x, multiplier, shift)
+    yield Step("by the table", f"logistic_by_table({x}, {multiplier}, {shift})", y, "between two of its entries")
+    formula, real = real_of(site)
+    return Result(y, f"sigmoid({formula})", sigmoid(real))
+
+
+def tanh_of_16_bits(site: Site) -> Lesson[Result]:
+    """The same, by tanh(x) = 2 * sigmoid(2 x) - 1."""
+    multiplier, shift = yield from table_steps(site, pot_shifts=(0, 1))
+    x = site.number(0, site.element)
+    y = arithmetic.tanh_by_table(x, multiplier, shift)
+    yield Step("by the table", f"tanh_by_table({x}, {multiplier}, {shift})", y, "2 * sigmoid(2 x) - 1, between entries")
+    formula, real = real_of(site)
+    return Result(y, f"tanh({formula})", tanh(real))
+
+
+def table_steps(site: Site, pot_shifts: tuple[int, ...]) -> Lesson[tuple[int, int]]:
+    """From the input's scale to the steps of the table, and where the number lies in it."""
+    multiplier, shift = table_multiplier(site.node, pot_shifts)
+    scale, x = site.scale(0), site.number(0, site.element)
+    formula = f"int({scale!r} * 4096.0 * 3.0 * 2**{shift})"
+    if int(scale * 4096.0 * 3.0 * 2**shift) != multiplier:  # the scale is nearly a power of two
+        formula = str(multiplier)
+    yield Step("multiplier", formula, multiplier, f"to steps of the table, with {shift} bits more, cut off")
+    position = wrap_int32(x * multiplier + ((1 << shift) >> 1)) >> shift
+    yield Step("place in the table", f"wrap_int32({x} * {multiplier} + ((1 << {shift}) >> 1)) >> {shift}", position)
+    return multiplier, shift
 
 
 def tabulated(site: Site, function: Callable[[float], Lesson[float]]) -> Lesson[int]:

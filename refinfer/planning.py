@@ -260,12 +260,12 @@ class Planning:
 
     def _levers(self, reorder: bool, overlap: bool, dilate: bool) -> Iterator[tuple[str, Scene, list[Order]]]:
         """Each lever with the orders to be tried, on top of those before."""
-        as_it_is = self._as_it_is()
-        apart, free = self._scene(overlap=False), self._scene()
+        as_it_is, apart = self._as_it_is(), self._scene(overlap=False)
         yield PLACED, apart, [as_it_is]
         if reorder:
             yield REORDERED, apart, list(self._orders(apart))
         if overlap:
+            free = self._scene()
             yield OVERLAID, free, [as_it_is, *(self._orders(free) if reorder else ())]
         if overlap and dilate:
             dilated = self._scene(self._dilatable(free.rules))

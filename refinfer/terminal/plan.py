@@ -112,8 +112,8 @@ def _remarks(plan: Plan, screen: Screen) -> Iterator[str]:
 
 
 COST_OF_DILATION = (
-    "CMSIS-NN goes another way then: up to 36 % more instructions for such an operator, and 2.5 to 9.4 % for four whole"
-    " networks on a Cortex-M4."
+    "CMSIS-NN goes another way then: up to 36 % more instructions for such an operator of 8 channels or more, and"
+    " 2.5 to 9.4 % for five whole networks on a Cortex-M4."
 )
 """Executed instructions, counted under QEMU; docs/planning.md has the table."""
 COST_WITH_ESP_NN = "With esp-nn, TFLM leaves them to its reference kernel, which is slower: name a --target."

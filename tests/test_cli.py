@@ -794,7 +794,11 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
         ("plan", [[CONV, "--target", "cortex-m4+cmsis-nn", "--dilate-1x1", "--estimate-splitting"], [STREAM]], set()),
         ("check", [[CONV], [HYBRID]], set()),
         ("inspect", [[CONV], [STREAM], [HYBRID]], {"options", "inputs", "outputs"}),
-        ("run", [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"]], set()),
+        (
+            "run",
+            [[CONV, "--input", DIGIT], [STREAM], [HYBRID, "--dialect", "tflm"], [CONV, "--dialect", "xnnpack"]],
+            set(),
+        ),
         (
             "diff",
             [
@@ -803,7 +807,7 @@ def paths(value: Any, names: frozenset[str], at: str = "") -> Iterator[str]:
                 [DENSE_INT8, RESIDUAL, "--seeds", "1"],
                 [DENSE_INT8, "--inputs", HELD_OUT, "--mean", "7"],
             ],
-            {"against", "rules", "groups", "choices"},
+            {"against", "rules", "groups", "choices", "notes"},
         ),
         (
             "evaluate",

@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinfer.comparison.gaps import Gap, Outputs, gap_of_runs
+from refinfer.comparison.machines import notes_of
 from refinfer.comparison.rules import rule
 from refinfer.inputs import output_names
 from refinfer.kernels.lazy import np
@@ -101,18 +102,23 @@ class Pair:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the dialects that run the model answer; `decisions` are those that are not all the same."""
+    """What the dialects that run the model answer; `decisions` are those that are not all the same.
+
+    `notes` tell of each dialect on which machines it is so.
+    """
 
     dialects: tuple[str, ...]
     pairs: tuple[Pair, ...]
     operators: tuple[Operator, ...]
     outputs: tuple[Output, ...]
     decisions: tuple[Decision, ...]
+    notes: Mapping[str, Sequence[str]]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
         return {
             "operators": [{**_node_to_dict(each.node), "groups": dict(each.groups)} for each in self.operators],
+            "notes": {name: list(notes) for name, notes in self.notes.items()},
             "outputs": [{"name": each.name, "groups": dict(each.groups)} for each in self.outputs],
             "decisions": [
                 {"run": each.run, "input": each.input or None, "choices": dict(each.choices)} for each in self.decisions
@@ -138,7 +144,8 @@ def answers_of(
     )
     chosen = {name: [choice(run) for run in runs] for name, runs in computed.items()}
     pairs = tuple(pair_of(first, second, operators, computed, chosen) for first, second in combinations(computed, 2))
-    return Answers(tuple(computed), pairs, operators, outputs, tuple(decisions_of(chosen, names)))
+    notes = {name: notes_of(graph, name) for name in computed}
+    return Answers(tuple(computed), pairs, operators, outputs, tuple(decisions_of(chosen, names)), notes)
 
 
 def groups(found: Mapping[str, object]) -> Groups:

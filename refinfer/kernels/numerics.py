@@ -122,7 +122,7 @@ class SinglePrecision:
     """A float for each channel (one for all, where there is one); one rounding, ties to even.
 
     The accumulator becomes a float first, and so does the product [XNNPACK: fp32 requantization]. Of products below
-    -2**31, kernels for AVX-512 VNNI make the largest output where the zero point is negative, others the least: as here.
+    -2**31, kernels for AVX-512 VNNI make the largest output where the zero point is negative; others the least.
     """
 
     def __init__(self, multipliers: Sequence[float]) -> None:

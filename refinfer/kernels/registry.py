@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import NamedTuple
 
 from refinfer.kernels import (
     add,
@@ -306,6 +307,18 @@ class Delegate:
         return delegated is not None and delegated.takes(node)
 
 
+class Record(NamedTuple):
+    """The versions of a package, on a kind of machine, whose bits a dialect gives: the oldest first."""
+
+    package: str
+    versions: tuple[str, ...]
+    machine: str
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.package} {self.versions[0]} to {self.versions[-1]} on {self.machine}"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How one official runtime computes: the arithmetic of each operator, and the functions in which it differs.
@@ -320,8 +333,8 @@ class Dialect:
     numerics: Numerics
     build: Build | None = None
     delegate: Delegate | None = None
-    reproduces: str = ""
-    """The packages and the machine that it has been compared with, where results depend on that."""
+    reproduces: Record | None = None
+    """What it has been compared with, where results depend on that."""
 
     def compute_of(self, node: Node) -> Compute | None:
         """The arithmetic of the node's operator, or None where the dialect has none."""
@@ -633,7 +646,7 @@ XNNPACK_NUMERICS = replace(
     batch_matmul_requantize=in_single_precision,
     activation_range=activation_range_to_even,
 )
-X86 = "ai-edge-litert 2.3.0 on x86-64 with AVX-512, one thread"
+X86 = Record("ai-edge-litert", ("2.1.6", "2.2.0", "2.3.0"), "x86-64 with AVX-512, one thread")
 
 DIALECTS = {
     dialect.name: dialect

@@ -18,6 +18,7 @@ from refinfer.terminal.diff import (
     FIGURES,
     alike_operators,
     alike_outputs,
+    answers_notes,
     answers_row,
     cell,
     decisions_row,
@@ -66,7 +67,7 @@ def _answers(found: Comparison) -> Iterator[str]:
     rows = (Row(tuple(escaped(each) for each in answers_row(found, pair))) for pair in found.answers.pairs)
     columns = [Column("answers"), Column("part first at", OPERATOR), Column("outputs"), Column("top-1 changes", NUMBER)]
     yield table(columns, rows)
-    yield joined(f"<p>{escaped(words)}</p>" for words in rules_words(found))
+    yield joined(f"<p>{escaped(words)}</p>" for words in [*rules_words(found), *answers_notes(found)])
 
 
 def _alike(found: Comparison) -> Iterator[str]:

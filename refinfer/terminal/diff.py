@@ -66,6 +66,14 @@ def _answers(found: Comparison, everything: bool, screen: Screen) -> Iterator[st
     yield from _groups("operator", alike_operators(found), found, everything, screen)
     yield from _groups("output", alike_outputs(found), found, everything, screen)
     yield from _decisions(found, everything, screen)
+    yield ""
+    for words in answers_notes(found):
+        yield from wrapped(words, screen, "  ")
+
+
+def answers_notes(found: Comparison) -> list[str]:
+    """On which machines the answers are these, each sentence once."""
+    return [*dict.fromkeys(words for notes in found.answers.notes.values() for words in notes)]
 
 
 def _groups(

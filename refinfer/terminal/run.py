@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refinfer.comparison.machines import notes_of
 from refinfer.inputs import Input, dequantize, is_quantized, output_names
 from refinfer.kernels.lazy import np
 from refinfer.new_file import new_file
@@ -55,6 +56,8 @@ def run_lines(run: Run, top: int, labels: Sequence[str], screen: Screen) -> Iter
         yield from painted(f"Output {printable(name)}, {_kind(tensor, array, screen)}", screen, BOLD)
         yield from _answer(tensor, array, top, labels, screen)
     yield ""
+    for words in notes_of(run.graph, run.dialect):
+        yield from wrapped(words, screen)
     yield from wrapped(_time(run.seconds), screen)
 
 
@@ -158,6 +161,7 @@ def run_to_dict(run: Run, top: int, labels: Sequence[str]) -> dict[str, Any]:
         "model": model_to_dict(run.graph),
         "dialect": run.dialect,
         "refusal": None,
+        "notes": notes_of(run.graph, run.dialect),
         "seed": run.seed,
         "inputs": [
             {"name": each.name, "tensor": each.tensor.index, **_facts(each.tensor, each.array), "how": each.how}

@@ -646,7 +646,7 @@ XNNPACK_NUMERICS = replace(
     batch_matmul_requantize=in_single_precision,
     activation_range=activation_range_to_even,
 )
-X86 = Record("ai-edge-litert", ("2.1.6", "2.2.0", "2.3.0"), "x86-64 with AVX-512, one thread")
+X86 = Record("ai-edge-litert", ("2.1.4", "2.1.5", "2.1.6", "2.2.0", "2.3.0"), "x86-64 with AVX-512, one thread")
 
 DIALECTS = {
     dialect.name: dialect

@@ -22,6 +22,7 @@ from refinfer.kernels.compiled.jit import (
     njit,
     uint8s,
 )
+from refinfer.kernels.compiled.memory import copy
 from refinfer.kernels.compiled.requantize import VECTOR, limited, plain_scaled, scale_fixed, scaled_and_clamped
 from refinfer.kernels.compiled.vectors import I8, I16, I32, all_lanes, counted, generated, load, splat, store, word
 
@@ -207,3 +208,34 @@ def move(source: int, stretches: int, count: int, output: int) -> None:
         a, b = int8s(source + stretch[0], stretch[2]), int8s(output + stretch[1], stretch[2])
         for j in range(stretch[2]):
             b[j] = a[j]
+
+
+@njit
+def weave(
+    source: int,
+    first: int,
+    size: int,
+    groups: int,
+    group_from: int,
+    group_to: int,
+    rows: int,
+    row_from: int,
+    row_to: int,
+    columns: int,
+    column_from: int,
+    column_to: int,
+    output: int,
+) -> None:
+    """out[g * group_to + r * row_to + c * column_to] = x[first + g * group_from + r * row_from + c * column_from]"""
+    for g in range(groups):
+        for r in range(rows):
+            given = source + size * (first + g * group_from + r * row_from)
+            target = output + size * (g * group_to + r * row_to)
+            if size > 1:
+                for c in range(columns):
+                    copy(given + size * c * column_from, size, target + size * c * column_to)
+            else:
+                for _ in range(columns):
+                    int8s(target, 1)[0] = int8s(given, 1)[0]
+                    given += column_from
+                    target += column_to

@@ -30,6 +30,7 @@ from refinfer.kernels.compiled.records import (
     SoftmaxFloats,
     SumFloats,
     Svdf,
+    Weave,
     Widen,
 )
 
@@ -61,7 +62,8 @@ from refinfer.kernels.compiled.records import (
     EXTREME_BYTES,
     QUANTIZE_ROWS,
     ROWS_BY_FOURS,
-) = range(27)
+    WEAVE,
+) = range(28)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -91,4 +93,5 @@ OPCODES: dict[type[Record], int] = {
     ExtremeBytes: EXTREME_BYTES,
     QuantizeRows: QUANTIZE_ROWS,
     RowsByFours: ROWS_BY_FOURS,
+    Weave: WEAVE,
 }

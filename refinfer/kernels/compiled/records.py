@@ -300,6 +300,24 @@ class Move(NamedTuple):
     output: Address
 
 
+class Weave(NamedTuple):
+    """Items of `size` bytes from a nest of three loops to another one; the steps are in items."""
+
+    source: Address
+    first: int
+    size: int
+    groups: int
+    group_from: int
+    group_to: int
+    rows: int
+    row_from: int
+    row_to: int
+    columns: int
+    column_from: int
+    column_to: int
+    output: Address
+
+
 class Pool(NamedTuple):
     """The largest or the average of each window."""
 
@@ -515,6 +533,7 @@ Record = (
     | Quantize
     | Dequantize
     | Move
+    | Weave
     | Pool
     | PoolFloats
     | Mean

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from refinfer.kernels.compiled.records import (
     Quantize,
     Resize,
     Softmax,
+    Weave,
     Widen,
 )
 from refinfer.kernels.compute import Shape, constant, dtype_of
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 BYTES = (TensorType.INT8, TensorType.UINT8)
 MAX_STRETCHES = 2**18
+LONG_STRETCH = 16  # bytes, which are copied at once
 
 
 def plan_table(draft: Draft, node: Node) -> None:
@@ -174,6 +176,10 @@ def add_move(draft: Draft, source: Address, positions: Array, output: Address, i
     chosen = np.flatnonzero(positions >= 0)
     if chosen.size == 0:
         return
+    woven = weave_of(positions) if chosen.size == positions.size else None
+    if woven is not None and itemsize * woven.shortest < LONG_STRETCH:
+        draft.add(Weave(source, woven.first, itemsize, *woven.loops, output))
+        return
     taken = positions[chosen]
     breaks = np.flatnonzero((np.diff(taken) != 1) | (np.diff(chosen) != 1)) + 1
     require_compiled(len(breaks) < MAX_STRETCHES)
@@ -181,6 +187,39 @@ def add_move(draft: Draft, source: Address, positions: Array, output: Address, i
     lengths = np.diff(np.concatenate((firsts, [chosen.size])))
     stretches = itemsize * np.stack((taken[firsts], chosen[firsts], lengths), axis=1).astype(np.int64)
     draft.add(Move(source, draft.keep(stretches), len(stretches), output))
+
+
+class Woven(NamedTuple):
+    """Three loops that lead to positions in their order: how often, how far from one to the next, and how far there."""
+
+    first: int
+    loops: tuple[int, int, int, int, int, int, int, int, int]
+    shortest: int  # how many neighbours there are that stay neighbours
+
+
+def weave_of(positions: Array) -> Woven | None:
+    """The loops that take these positions of the source one after the other, the longer of the inner ones inside."""
+    columns, across = run_of(positions)
+    rows, down = run_of(positions[::columns])
+    groups, further = run_of(positions[:: columns * rows])
+    g, r, c = np.ogrid[:groups, :rows, :columns]
+    if positions.size != groups * rows * columns or min(across, down, further) < 0:
+        return None
+    if not np.array_equal(positions, (positions[0] + g * further + r * down + c * across).reshape(-1)):
+        return None
+    inner, outer = (columns, across, 1), (rows, down, columns)
+    longest, other = (inner, outer) if columns >= rows else (outer, inner)
+    loops = groups, further, rows * columns, *other, *longest
+    return Woven(int(positions[0]), loops, columns if across == 1 else 1)
+
+
+def run_of(values: Array) -> tuple[int, int]:
+    """How many values, from the first on, have the same distance from one to the next, and this distance."""
+    if len(values) == 1:
+        return 1, 0
+    step = int(values[1] - values[0])
+    other = np.flatnonzero(np.diff(values) != step)
+    return (int(other[0]) + 1 if other.size else len(values)), step
 
 
 def plan_handle(draft: Draft, node: Node) -> None:

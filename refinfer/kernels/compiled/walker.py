@@ -12,7 +12,7 @@ from refinfer.kernels.compiled.arithmetic import (
     sum_floats,
 )
 from refinfer.kernels.compiled.depthwise import depthwise
-from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, look_up_words, move, quantize
+from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, look_up_words, move, quantize, weave
 from refinfer.kernels.compiled.floats import depthwise_floats, multiply_floats, pad_floats, pool_floats
 from refinfer.kernels.compiled.hybrid import quantize_rows
 from refinfer.kernels.compiled.jit import entry
@@ -44,6 +44,7 @@ from refinfer.kernels.compiled.opcodes import (
     SOFTMAX_FLOATS,
     SUM_FLOATS,
     SVDF,
+    WEAVE,
     WIDEN,
 )
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
@@ -84,6 +85,8 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             dequantize(r[1], r[2], r[3], r[4], r[5])
         elif r[0] == MOVE:
             move(r[1], r[2], r[3], r[4])
+        elif r[0] == WEAVE:
+            weave(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13])
         elif r[0] == POOL:
             pool(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],

@@ -123,7 +123,7 @@ TOPICS: dict[Compute, Topic] = {
     kernels_of_reduce.COMPUTE_MEAN: numbers(reduce.mean, INTEGERS),
     kernels_of_reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: numbers(reduce.mean, INTEGERS),
     kernels_of_reduce.COMPUTE_SUM: numbers(reduce.total_of, INTEGERS),
-    kernels_of_reduce.COMPUTE_SUM_OF_BYTES: numbers(by_width(reduce.total_of_bytes, reduce.total_of), INTEGERS),
+    kernels_of_reduce.COMPUTE_SUM_OF_BYTES: numbers(reduce.total_of_bytes, BITS_8),
     kernels_of_softmax.COMPUTE_SOFTMAX: Topic(softmax.softmax, BITS_8, INTEGERS),
     relu.COMPUTE_RELU: numbers(tables.relu, INTEGERS),
     relu.COMPUTE_RELU6: numbers(tables.relu6, INTEGERS),

@@ -44,7 +44,9 @@ def test_each_page_of_the_course_begins_with_a_command(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_near_the_top_of_each_page_is_something_to_paste(page: Path) -> None:
     beginning = "\n".join(page.read_text(encoding="utf-8").splitlines()[:12])
-    assert re.search(r"^    (refinfer|pip|make|python) |^```(pycon|console)$", beginning, re.MULTILINE)
+    found = re.search(r"^    (?:refinfer|pip|make|python) (.*)$|^```(?:pycon|console)$", beginning, re.MULTILINE)
+    assert found is not None
+    assert not re.search(r"\b[A-Z]{2,}\b|\bmodel\.tflite", (found[1] or "").partition("#")[0]), "to paste"
 
 
 def test_the_course_lists_its_pages_in_their_order() -> None:

@@ -129,10 +129,11 @@ class Machine:
 
         subgraph, known = self.graph.subgraphs[index], self.shapes(index, shapes)
         computes, evaluates = self._computes(index), self._evaluates(index)
-        watched = self.watch is not None
-        ahead = Ahead(subgraph, known, {}) if watched else compute_ahead(subgraph, computes, evaluates, known)
         hosts = [self._host_of(node) for node in subgraph.nodes]
-        return make_plan(ahead, computes, evaluates, hosts, self._variables[index])
+        watched = self.watch is not None
+        with np.errstate(all="ignore"):  # some of the nodes are computed, on made-up numbers too
+            ahead = Ahead(subgraph, known, {}) if watched else compute_ahead(subgraph, computes, evaluates, known)
+            return make_plan(ahead, computes, evaluates, hosts, self._variables[index])
 
     def _computes(self, index: int) -> list[Compute | None]:
         """The arithmetic of each node of a subgraph; None for the user's own."""

@@ -153,7 +153,7 @@ def fold_pad(with_zero_point: frozenset[TensorType], node: Node, host: Host) -> 
     def evaluate(x: Array, paddings: Array, value: Array | None = None) -> tuple[Array, ...]:
         shape, inside = places(x.shape, numbers(paddings))
         y = np.empty(shape, x.dtype)
-        y.fill(zero if value is None else value.reshape(())[()])
+        y[...] = zero if value is None else value.reshape(())
         y[inside] = x
         return (y,)
 

@@ -84,8 +84,7 @@ def _results(node: Node, evaluate: Evaluate, known: Sequence[Shape | None]) -> t
     if any(x is not None and value is None for x, value in zip(node.inputs, inputs, strict=True)):
         return None
     try:
-        with np.errstate(all="ignore"):
-            results = evaluate(*inputs)
+        results = evaluate(*inputs)
     except Refusal:
         return None
     return results if all(each.size > 0 for each in results) else None

@@ -9,10 +9,11 @@ import numpy as np
 
 from refinfer.kernels.compiled.functions import ONE, ZERO, of_c, sigmoid
 from refinfer.kernels.compiled.jit import float32s, int8s, njit
-from refinfer.kernels.compiled.memory import clear
 from refinfer.kernels.compiled.records import (
+    ABSOLUTE,
     ADDED,
     DIVIDED,
+    DOWNWARDS,
     ELU,
     HARD_SWISH,
     LARGER,
@@ -23,10 +24,13 @@ from refinfer.kernels.compiled.records import (
     OF_C,
     RSQRT,
     SIGMOID,
+    SLOPED,
     SMALLER,
     SQUARE_ROOT,
+    SQUARED,
     SQUARED_DIFFERENCE,
     SUBTRACTED,
+    UPWARDS,
 )
 
 THREE, SIX = np.float32(3), np.float32(6)
@@ -58,6 +62,9 @@ def combine_floats(operation: int, first: int, second: int, count: int, limits: 
     elif operation == SQUARED_DIFFERENCE:
         for i in range(count):
             y[i] = (a[i] - b[i]) * (a[i] - b[i])
+    elif operation == SLOPED:
+        for i in range(count):
+            y[i] = a[i] if a[i] >= ZERO else a[i] * b[i]
     for i in range(count):
         x = low if y[i] < low else y[i]
         y[i] = high if x > high else x
@@ -78,6 +85,18 @@ def map_floats(operation: int, source: int, count: int, parameters: int, functio
     elif operation == NEGATIVE:
         for i in range(count):
             y[i] = -x[i]
+    elif operation == ABSOLUTE:
+        for i in range(count):
+            y[i] = abs(x[i])
+    elif operation == SQUARED:
+        for i in range(count):
+            y[i] = x[i] * x[i]
+    elif operation == DOWNWARDS:
+        for i in range(count):
+            y[i] = np.floor(x[i])
+    elif operation == UPWARDS:
+        for i in range(count):
+            y[i] = np.ceil(x[i])
     elif operation == SQUARE_ROOT:
         for i in range(count):
             y[i] = np.sqrt(x[i])
@@ -122,21 +141,6 @@ def softmax_floats(source: int, rows: int, depth: int, parameters: int, expf: in
         else:
             for i in range(depth):
                 y[i] = y[i] / total
-
-
-@njit
-def sum_floats(source: int, outer: int, number: int, inner: int, divisor: int, output: int) -> None:
-    """y[o, i] = (0 + x[o, 0, i] + x[o, 1, i] + …) / divisor"""
-    over = float32s(divisor, 1)[0]
-    clear(output, 4 * outer * inner)
-    for o in range(outer):
-        y = float32s(output + 4 * inner * o, inner)
-        for n in range(number):
-            x = float32s(source + 4 * inner * (o * number + n), inner)
-            for i in range(inner):
-                y[i] += x[i]
-        for i in range(inner):
-            y[i] = y[i] / over
 
 
 @njit

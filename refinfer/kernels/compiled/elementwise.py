@@ -121,6 +121,16 @@ def look_up(source: int, count: int, table: int, size: int, output: int) -> None
 
 
 @njit
+def look_up_by_channel(source: int, pixels: int, channels: int, tables: int, output: int) -> None:
+    """y[p, c] = table[c, x[p, c]] for bytes"""
+    table = uint8s(tables, 256 * channels)
+    for p in range(pixels):
+        x, y = uint8s(source + channels * p, channels), uint8s(output + channels * p, channels)
+        for c in range(channels):
+            y[c] = table[256 * c + np.int64(x[c])]
+
+
+@njit
 def look_up_words(source: int, table: int, count: int, output: int, size: int) -> None:
     """y = table[x], where x is an int16, and the table has what -32768 gives first; an entry has `size` bytes"""
     x = int16s(source, count)

@@ -1,4 +1,4 @@
-"""The plans of what is computed number by number in floats, or along one dimension."""
+"""The plans of what is computed number by number in floats, and of SOFTMAX."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refinfer.kernels.binary import activation_of, three_tensors
-from refinfer.kernels.common import input_at, integers, options_of, output_at
+from refinfer.kernels.common import input_at, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, Planner, require_compiled
 from refinfer.kernels.compiled.float_products import limits_of
 from refinfer.kernels.compiled.functions import address_of
 from refinfer.kernels.compiled.records import (
     LEAKY,
     LIMITED,
+    SLOPED,
     SQUARED_DIFFERENCE,
     CombineFloats,
     ExtremeBytes,
+    LookUpByChannel,
     MapFloats,
     SoftmaxFloats,
-    SumFloats,
 )
-from refinfer.kernels.compiled.simple import plan_table, plan_table_of_constant, stretched
-from refinfer.kernels.compute import Shape
+from refinfer.kernels.compiled.simple import BYTES, plan_table, plan_table_of_constant, stretched
+from refinfer.kernels.compute import constant, dtype_of
 from refinfer.schema.enums import TensorType
 from refinfer.schema.graph import Node
 from refinfer.schema.options import LeakyReluOptions, SoftmaxOptions
@@ -131,24 +132,23 @@ def add_softmax(draft: Draft, node: Node, beta: float, logf: int) -> None:
     draft.add(SoftmaxFloats(draft.read(x), rows, shape[-1], parameters, address_of("expf"), logf, draft.write(y)))
 
 
-def plan_sum_of_floats(*, is_mean: bool) -> Planner:
-    """Sums or means over neighbouring dimensions."""
-
-    def plan(draft: Draft, node: Node) -> None:
-        x, axis, y = input_at(node, 0), input_at(node, 1), output_at(node, 0)
-        require_compiled(axis.data is not None and y.type == FLOAT32)
-        outer, number, inner = around(draft.shape(x), integers(axis))
-        divisor = draft.keep(np.array([number if is_mean else 1], np.float32))
-        draft.add(SumFloats(draft.read(x), outer, number, inner, divisor, draft.write(y)))
-
-    return plan
-
-
-def around(shape: Shape, given: tuple[int, ...]) -> tuple[int, int, int]:
-    """How many elements lie before, in, and behind dimensions that must be neighbours."""
-    axes = sorted({each % len(shape) for each in given})
-    require_compiled(bool(axes) and axes == list(range(axes[0], axes[-1] + 1)))
-    return prod(shape[: axes[0]]), prod(shape[axes[0] : axes[-1] + 1]), prod(shape[axes[-1] + 1 :])
+def plan_prelu(draft: Draft, node: Node) -> None:
+    """A slope for each number; of bytes, a table for each slope, if these are the channels' and constant."""
+    x, alpha, y = three_tensors(node)
+    shape = draft.shape(x)
+    if x.type == FLOAT32:
+        limits = draft.keep(np.array([-np.inf, np.inf], np.float32))
+        slopes = stretched(draft, alpha, shape)
+        draft.add(CombineFloats(SLOPED, draft.read(x), slopes, prod(shape), limits, draft.write(y)))
+        return
+    slopes_given = constant(alpha)
+    require_compiled(x.type in BYTES and slopes_given is not None and alpha.elements in (1, shape[-1]))
+    assert slopes_given is not None
+    require_compiled(slopes_given.shape[-1:] == (alpha.elements,))
+    every_byte = np.arange(256, dtype=np.uint8).view(dtype_of(x.type))
+    (tables,) = draft.evaluate(np.tile(every_byte[:, None], alpha.elements), slopes_given.reshape(-1))
+    pixels, table = prod(shape) // alpha.elements, draft.keep(np.ascontiguousarray(tables.T))
+    draft.add(LookUpByChannel(draft.read(x), pixels, alpha.elements, table, draft.write(y)))
 
 
 PLAN_LEAKY = of_floats(plan_leaky, plan_table)

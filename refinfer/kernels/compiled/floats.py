@@ -14,6 +14,7 @@ from llvmlite import ir
 
 from refinfer.kernels.compiled.jit import INTERPRETED, LANES, ROWS, as_array, float32s, int64s, njit
 from refinfer.kernels.compiled.memory import clear, copy
+from refinfer.kernels.compiled.microkernel import columns
 from refinfer.kernels.compiled.vectors import I64, counted, generated, load, splat, store, word
 
 FLOAT = ir.FloatType()
@@ -115,7 +116,7 @@ def channels_of_row() -> Any:
 
 
 tile_of_two, tile_of_one = tile(ROWS, 2), tile(ROWS, 1)
-row_of_four, row_of_one = tile(1, 4), tile(1, 1)
+row_of_eight, row_of_two, row_of_one = tile(1, 8), tile(1, 2), tile(1, 1)
 depthwise_row = channels_of_row()
 
 
@@ -135,20 +136,21 @@ def multiply_floats(
     row_bytes: int,
 ) -> None:
     """y[r, c] = activation(bias[c] + sum over k of x[r, k] * w[k, c]), in the order of k"""
-    stride = 4 * LANES * count
+    stride, few = 4 * LANES * count, rows < ROWS
     last = vectors
     while last > 0:
-        few = 4 if last % 4 == 0 else 1
-        wide = few if rows < ROWS else 2 - last % 2
+        wide = columns(few, last)
         last -= wide
         w, b, y = weights + last * stride, bias + last * 4 * LANES, output + column + last * 4 * LANES
-        if rows < ROWS:
+        if few:
             for r in range(rows):
-                there = y + r * row_bytes
-                if wide == 4:
-                    row_of_four((images, starts + 8 * r, taps, count, w, stride, b, limits, there, row_bytes))
+                row = (images, starts + 8 * r, taps, count, w, stride, b, limits, y + r * row_bytes, row_bytes)
+                if wide == 8:
+                    row_of_eight(row)
+                elif wide == 2:
+                    row_of_two(row)
                 else:
-                    row_of_one((images, starts + 8 * r, taps, count, w, stride, b, limits, there, row_bytes))
+                    row_of_one(row)
         else:
             for block in range((rows + ROWS - 1) // ROWS):
                 first = min(block * ROWS, rows - ROWS)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from refinfer.kernels.compiled.jit import INTERPRETED, LANES, ROWS, as_array
+from refinfer.kernels.compiled.jit import INTERPRETED, LANES, ROWS, as_array, njit
 from refinfer.kernels.compiled.vectors import (
     I8,
     I16,
@@ -116,6 +116,9 @@ def columns_at_a_time(few: bool, left: int) -> int:
         return 1 if left % 8 == 1 else 2 if left % 8 else 8
     return 2 - left % 2
 
+
+columns = njit(columns_at_a_time)
+"""The same for kernels."""
 
 TURNS = 4
 """What the number of pairs is a multiple of where rows are few."""

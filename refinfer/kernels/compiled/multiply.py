@@ -14,7 +14,7 @@ import numpy as np
 from refinfer.kernels.compiled.jit import LANES, ROWS, Number, int8s, int16s, njit, uint8s
 from refinfer.kernels.compiled.memory import clear
 from refinfer.kernels.compiled.microkernel import (
-    columns_at_a_time,
+    columns,
     row_of_eight,
     row_of_one,
     row_of_two,
@@ -28,8 +28,6 @@ from refinfer.kernels.compiled.requantize import requantize_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-columns = njit(columns_at_a_time)
 
 
 @njit

@@ -16,13 +16,27 @@ FIXED, WIDE, FLOATING, HYBRID, HYBRID_IN_TURN = range(5)
 IN_ORDER, BY_FOURS, QUANTIZED = range(3)
 """How floats are multiplied with a matrix: in the order of C's loops, in Eigen's, or as integers."""
 
-ADDED, SUBTRACTED, MULTIPLIED, DIVIDED, LARGER, SMALLER, SQUARED_DIFFERENCE = range(7)
+ADDED, SUBTRACTED, MULTIPLIED, DIVIDED, LARGER, SMALLER, SQUARED_DIFFERENCE, SLOPED = range(8)
 """What is made of two floats."""
 
 RESIZED_INT8, RESIZED_UINT8, RESIZED_INT16, RESIZED_FLOAT32 = range(4)
 """What is resized: integers in fixed point, but uint8 in floats."""
 
-LIMITED, LEAKY, NEGATIVE, SQUARE_ROOT, RSQRT, HARD_SWISH, SIGMOID, ELU, OF_C = range(9)
+(
+    LIMITED,
+    LEAKY,
+    NEGATIVE,
+    ABSOLUTE,
+    SQUARED,
+    DOWNWARDS,
+    UPWARDS,
+    SQUARE_ROOT,
+    RSQRT,
+    HARD_SWISH,
+    SIGMOID,
+    ELU,
+    OF_C,
+) = range(13)
 """What is made of one."""
 
 
@@ -247,14 +261,50 @@ class SoftmaxFloats(NamedTuple):
     output: Address
 
 
-class SumFloats(NamedTuple):
-    """The sum, or mean, over the middle one of three dimensions."""
+class ReduceFloats(NamedTuple):
+    """The sum, mean or extreme over the middle one of three dimensions."""
 
+    operation: int
     source: Address
     outer: int
     number: int
     inner: int
-    divisor: int
+    parameters: int
+    from_first: bool
+    output: Address
+
+
+class ExtremeAlong(NamedTuple):
+    """The largest or the smallest int8 over the middle one of three dimensions."""
+
+    is_larger: bool
+    source: Address
+    outer: int
+    number: int
+    inner: int
+    output: Address
+
+
+class IndexAlong(NamedTuple):
+    """Where the largest or the smallest byte is along the middle one of three dimensions."""
+
+    is_larger: bool
+    is_signed: bool
+    source: Address
+    outer: int
+    number: int
+    inner: int
+    output: Address
+    size: int  # of an index
+
+
+class LookUpByChannel(NamedTuple):
+    """What the table of its channel has for each byte."""
+
+    source: Address
+    pixels: int
+    channels: int
+    tables: int
     output: Address
 
 
@@ -547,7 +597,10 @@ Record = (
     | CombineFloats
     | MapFloats
     | SoftmaxFloats
-    | SumFloats
+    | ReduceFloats
+    | ExtremeAlong
+    | IndexAlong
+    | LookUpByChannel
     | ExtremeBytes
 )
 

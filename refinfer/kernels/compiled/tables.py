@@ -7,6 +7,7 @@ from typing import Any
 
 from refinfer.kernels import (
     add,
+    arg_max,
     batch_matmul,
     binary,
     concatenate,
@@ -48,8 +49,8 @@ from refinfer.kernels.compiled.float_plans import (
     plan_limits,
     plan_log_softmax_of_floats,
     plan_nothing,
+    plan_prelu,
     plan_softmax_of_floats,
-    plan_sum_of_floats,
 )
 from refinfer.kernels.compiled.hybrid_plans import of_hybrid
 from refinfer.kernels.compiled.products import (
@@ -60,8 +61,10 @@ from refinfer.kernels.compiled.products import (
     plan_fully_connected,
 )
 from refinfer.kernels.compiled.records import (
+    ABSOLUTE,
     ADDED,
     DIVIDED,
+    DOWNWARDS,
     ELU,
     HARD_SWISH,
     LARGER,
@@ -72,7 +75,15 @@ from refinfer.kernels.compiled.records import (
     SIGMOID,
     SMALLER,
     SQUARE_ROOT,
+    SQUARED,
     SUBTRACTED,
+    UPWARDS,
+)
+from refinfer.kernels.compiled.reduction_plans import (
+    PLAN_MEAN_OF_FLOATS,
+    plan_extreme_of,
+    plan_index,
+    plan_reduction_of_floats,
 )
 from refinfer.kernels.compiled.sequences import plan_lstm, plan_sequence_lstm, plan_sequence_lstm_plain, plan_svdf
 from refinfer.kernels.compiled.simple import (
@@ -120,6 +131,12 @@ FUNCTIONS: dict[Compute, Planner] = {
     elu.COMPUTE_ELU_BY_EXP: plan_function(ELU, "expm1f"),
     unary.COMPUTE_EXP: plan_function(OF_C, "expf"),
     unary.COMPUTE_LOG: plan_function(OF_C, "logf"),
+    unary.COMPUTE_ABS: plan_function(ABSOLUTE),
+    unary.COMPUTE_CEIL: plan_function(UPWARDS),
+    unary.COMPUTE_COS: plan_function(OF_C, "cosf"),
+    unary.COMPUTE_FLOOR: plan_function(DOWNWARDS),
+    unary.COMPUTE_SIN: plan_function(OF_C, "sinf"),
+    unary.COMPUTE_SQUARE: plan_function(SQUARED),
     unary.COMPUTE_NEG: plan_function(NEGATIVE),
     unary.COMPUTE_RSQRT: plan_function(RSQRT),
     unary.COMPUTE_RSQRT_BY_TABLE: plan_function(RSQRT),
@@ -185,14 +202,24 @@ OTHERS: dict[Compute, Planner] = {
     mul.COMPUTE_MUL_QUANTIZED: plan_combination(MULTIPLIED, plan_product),
     pool.COMPUTE_AVERAGE_POOL_2D: PLAN_AVERAGE,
     pool.COMPUTE_MAX_POOL_2D: PLAN_MAXIMUM,
+    relu.COMPUTE_PRELU: plan_prelu,
     quantize.COMPUTE_DEQUANTIZE: plan_dequantize,
     quantize.COMPUTE_QUANTIZE: plan_quantize,
     lstm.COMPUTE_LSTM: plan_lstm,
     lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM: plan_sequence_lstm,
     lstm.COMPUTE_UNIDIRECTIONAL_SEQUENCE_LSTM_PLAIN: plan_sequence_lstm_plain,
-    reduce.COMPUTE_MEAN: of_floats(plan_sum_of_floats(is_mean=True), plan_mean),
-    reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: of_floats(plan_sum_of_floats(is_mean=True), plan_mean),
-    reduce.COMPUTE_SUM: of_floats(plan_sum_of_floats(is_mean=False), plan_nothing),
+    arg_max.COMPUTE_ARG_MAX: plan_index(is_larger=True),
+    arg_max.COMPUTE_ARG_MAX_OF_NUMBERS: plan_index(is_larger=True),
+    arg_max.COMPUTE_ARG_MIN: plan_index(is_larger=False),
+    arg_max.COMPUTE_ARG_MIN_OF_NUMBERS: plan_index(is_larger=False),
+    reduce.COMPUTE_MEAN: of_floats(PLAN_MEAN_OF_FLOATS, plan_mean),
+    reduce.COMPUTE_MEAN_OF_ANY_ZERO_POINT: of_floats(PLAN_MEAN_OF_FLOATS, plan_mean),
+    reduce.COMPUTE_REDUCE_MAX: plan_extreme_of(LARGER, from_first=False),
+    reduce.COMPUTE_REDUCE_MAX_FROM_FIRST: plan_extreme_of(LARGER, from_first=True),
+    reduce.COMPUTE_REDUCE_MIN: plan_extreme_of(SMALLER, from_first=False),
+    reduce.COMPUTE_REDUCE_MIN_FROM_FIRST: plan_extreme_of(SMALLER, from_first=True),
+    reduce.COMPUTE_SUM: of_floats(plan_reduction_of_floats(ADDED, 0), plan_nothing),
+    reduce.COMPUTE_SUM_OF_BYTES: of_floats(plan_reduction_of_floats(ADDED, 0, from_first=True), plan_nothing),
     svdf.COMPUTE_SVDF: plan_svdf,
     svdf.COMPUTE_SVDF_PLAIN: plan_svdf,
     resize.COMPUTE_RESIZE_BILINEAR: plan_bilinear,

@@ -9,10 +9,18 @@ from refinfer.kernels.compiled.arithmetic import (
     extreme_bytes,
     map_floats,
     softmax_floats,
-    sum_floats,
 )
 from refinfer.kernels.compiled.depthwise import depthwise
-from refinfer.kernels.compiled.elementwise import combine, dequantize, look_up, look_up_words, move, quantize, weave
+from refinfer.kernels.compiled.elementwise import (
+    combine,
+    dequantize,
+    look_up,
+    look_up_by_channel,
+    look_up_words,
+    move,
+    quantize,
+    weave,
+)
 from refinfer.kernels.compiled.floats import depthwise_floats, multiply_floats, pad_floats, pool_floats
 from refinfer.kernels.compiled.hybrid import quantize_rows
 from refinfer.kernels.compiled.jit import entry
@@ -23,8 +31,11 @@ from refinfer.kernels.compiled.opcodes import (
     DEPTHWISE,
     DEPTHWISE_FLOATS,
     DEQUANTIZE,
+    EXTREME_ALONG,
     EXTREME_BYTES,
+    INDEX_ALONG,
     LOOK_UP,
+    LOOK_UP_BY_CHANNEL,
     LOOK_UP_WORDS,
     LSTM,
     LSTM_FLOATS,
@@ -38,11 +49,11 @@ from refinfer.kernels.compiled.opcodes import (
     POOL_FLOATS,
     QUANTIZE,
     QUANTIZE_ROWS,
+    REDUCE_FLOATS,
     RESIZE,
     ROWS_BY_FOURS,
     SOFTMAX,
     SOFTMAX_FLOATS,
-    SUM_FLOATS,
     SVDF,
     WEAVE,
     WIDEN,
@@ -50,6 +61,7 @@ from refinfer.kernels.compiled.opcodes import (
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
 from refinfer.kernels.compiled.recurrent import lstm
 from refinfer.kernels.compiled.recurrent_floats import lstm_floats, rows_by_fours
+from refinfer.kernels.compiled.reductions import extreme_along, index_along, reduce_floats
 from refinfer.kernels.compiled.resize import resize
 from refinfer.kernels.compiled.svdf import svdf
 
@@ -140,9 +152,15 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             map_floats(r[1], r[2], r[3], r[4], r[5], r[6])
         elif r[0] == SOFTMAX_FLOATS:
             softmax_floats(r[1], r[2], r[3], r[4], r[5], r[6], r[7])
-        elif r[0] == SUM_FLOATS:
-            sum_floats(r[1], r[2], r[3], r[4], r[5], r[6])
+        elif r[0] == REDUCE_FLOATS:
+            reduce_floats(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8])
         elif r[0] == EXTREME_BYTES:
             extreme_bytes(r[1], r[2], r[3], r[4], r[5])
         elif r[0] == QUANTIZE_ROWS:
             quantize_rows(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12])
+        elif r[0] == EXTREME_ALONG:
+            extreme_along(r[1], r[2], r[3], r[4], r[5], r[6])
+        elif r[0] == INDEX_ALONG:
+            index_along(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8])
+        elif r[0] == LOOK_UP_BY_CHANNEL:
+            look_up_by_channel(r[1], r[2], r[3], r[4], r[5])

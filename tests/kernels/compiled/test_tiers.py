@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 
@@ -12,7 +13,8 @@ from refinfer.kernels.registry import DIALECTS
 from refinfer.machine import Machine
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
-from refinfer.testing import Case, cases, cases_of, examples_of, networks
+from refinfer.testing import Case, TensorSpec, cases, cases_of, examples_of, networks
+from refinfer.testing.models import one_op_model
 
 pytest.importorskip("numba", reason="compiled kernels need numba")
 
@@ -23,7 +25,7 @@ OPERATORS = {
     BuiltinOperator.CONV_2D: (INT8, INT16, UINT8, FLOAT32),
     BuiltinOperator.DEPTHWISE_CONV_2D: (INT8, INT16, UINT8, FLOAT32),
     BuiltinOperator.FULLY_CONNECTED: (INT8, INT16, UINT8, FLOAT32),
-    BuiltinOperator.TRANSPOSE_CONV: (INT8, INT16, UINT8),
+    BuiltinOperator.TRANSPOSE_CONV: (INT8, INT16, UINT8, FLOAT32),
     BuiltinOperator.BATCH_MATMUL: (FLOAT32,),
     BuiltinOperator.ADD: (INT8, INT16, UINT8, FLOAT32),
     BuiltinOperator.SUB: (INT8, INT16, UINT8, FLOAT32),
@@ -35,18 +37,29 @@ OPERATORS = {
     BuiltinOperator.MAX_POOL_2D: (INT8, INT16, UINT8, FLOAT32),
     BuiltinOperator.MEAN: (INT8, INT16, FLOAT32),
     BuiltinOperator.SUM: (FLOAT32,),
+    BuiltinOperator.REDUCE_MAX: (INT8, FLOAT32),
+    BuiltinOperator.REDUCE_MIN: (INT8, FLOAT32),
+    BuiltinOperator.ARG_MAX: (INT8, UINT8),
+    BuiltinOperator.ARG_MIN: (INT8, UINT8),
     BuiltinOperator.SOFTMAX: (INT8, FLOAT32),
     BuiltinOperator.LOG_SOFTMAX: (FLOAT32,),
     BuiltinOperator.QUANTIZE: (FLOAT32, INT8, INT16),
     BuiltinOperator.DEQUANTIZE: (INT8, INT16),
     BuiltinOperator.RELU: (INT8, INT16, FLOAT32),
     BuiltinOperator.RELU6: (INT8,),
+    BuiltinOperator.PRELU: (INT8, UINT8, FLOAT32),
     BuiltinOperator.LEAKY_RELU: (INT8, FLOAT32),
     BuiltinOperator.LOGISTIC: (INT8, INT16, FLOAT32),
     BuiltinOperator.TANH: (INT8, INT16, FLOAT32),
     BuiltinOperator.HARD_SWISH: (INT8, FLOAT32),
     BuiltinOperator.ELU: (FLOAT32,),
     BuiltinOperator.EXP: (FLOAT32,),
+    BuiltinOperator.ABS: (INT8, FLOAT32),
+    BuiltinOperator.SQUARE: (FLOAT32,),
+    BuiltinOperator.FLOOR: (FLOAT32,),
+    BuiltinOperator.CEIL: (FLOAT32,),
+    BuiltinOperator.SIN: (FLOAT32,),
+    BuiltinOperator.COS: (FLOAT32,),
     BuiltinOperator.NEG: (FLOAT32,),
     BuiltinOperator.RSQRT: (FLOAT32,),
     BuiltinOperator.SQRT: (FLOAT32,),
@@ -107,3 +120,12 @@ def test_networks_compute_the_same_bits_in_both_tiers(type: TensorType) -> None:
     for case in examples_of(cases_of(networks(type)), COUNT):
         for dialect in DIALECTS:
             is_compiled_and_agrees(case, dialect)
+
+
+def test_a_border_of_infinities_is_the_same_though_a_plan_pads_integers_first() -> None:
+    border = TensorSpec(TensorType.INT32, (2, 2), data=np.array([[0, 0], [1, 2]], np.int32))
+    x, y = TensorSpec(FLOAT32, (1, 3)), TensorSpec(FLOAT32, (1, 6))
+    value = TensorSpec(FLOAT32, (1,), data=np.array([-np.inf], np.float32))
+    model = one_op_model(BuiltinOperator.PADV2, [x, border, value], [y])
+    case = Case(model, (np.array([[1, 2, 3]], np.float32),))
+    assert all(is_compiled_and_agrees(case, dialect) for dialect in DIALECTS)

@@ -9,6 +9,7 @@
     interpreter = refinfer.Interpreter("person_detect.tflite", dialect="tflm")
     refinfer.diff("person_detect.tflite").layers  # the operators that TFLM computes differently from LiteRT
     refinfer.diff_models("float.tflite", "int8.tflite").stages  # and what int8 costs, tensor by tensor
+    refinfer.whatif("person_detect.tflite", sizes=[(64, 64)]).alternatives[0].arena  # and if it were another?
     refinfer.evaluate("digits.tflite", images, labels).scores[0].accuracy  # how often it is right
     refinfer.explain("person_detect.tflite", op=0)  # how one number came to be, step by step
 
@@ -21,6 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from refinfer.alternatives.whatif import WhatIf, whatif
     from refinfer.comparison.dialects import Comparison, diff
     from refinfer.comparison.versions import VersionComparison, diff_models
     from refinfer.evaluation import Evaluation, evaluate
@@ -60,6 +62,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "VersionComparison",
+    "WhatIf",
     "diff",
     "diff_models",
     "evaluate",
@@ -74,9 +77,11 @@ __all__ = [
     "simulate",
     "simulate_together",
     "warmup",
+    "whatif",
 ]
 
 _HOMES = {
+    "refinfer.alternatives.whatif": ("WhatIf", "whatif"),
     "refinfer.fitting.boards": ("Board", "find_board"),
     "refinfer.comparison.dialects": ("Comparison", "diff"),
     "refinfer.evaluation": ("Evaluation", "evaluate"),

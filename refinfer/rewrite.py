@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from refinfer.schema.flatbuffer import Table
 from refinfer.schema.options import Conv2DOptions
-from refinfer.schema.tables import Buffer, Metadata, Model
+from refinfer.schema.tables import Buffer, Metadata, Model, Operator, SignatureDef, SubGraph, TensorMap
 
 T = TypeVar("T", bound=Table)
 
@@ -87,3 +87,61 @@ def with_dilation(model: Model, subgraph: int, convolutions: Collection[int]) ->
 def names_operators(metadata: Mapping[str, object]) -> bool:
     """Whether metadata speaks of operators by their index, so that they must keep their order."""
     return CONTROL_DEPENDENCIES in metadata
+
+
+def without_unused_tensors(model: Model) -> Model:
+    """The model without the tensors that nothing refers to; the others move up. Buffers stay, emptied if need be."""
+    kept = [_kept(index, model) for index in range(len(model.subgraphs or ()))]
+    subgraphs = tuple(_renumbered(each, kept[i]) for i, each in enumerate(model.subgraphs or ()))
+    used = {tensor.buffer for each in subgraphs for tensor in each.tensors or ()}
+    used |= {each.buffer for each in model.metadata or ()} | set(model.metadata_buffer or ())
+    before = {tensor.buffer for each in model.subgraphs or () for tensor in each.tensors or ()}
+    signatures = tuple(_resigned(each, kept[each.subgraph_index]) for each in model.signature_defs or ())
+    return changed(
+        model,
+        subgraphs=subgraphs,
+        buffers=tuple(Buffer() if i in before - used else each for i, each in enumerate(model.buffers or ())),
+        signature_defs=None if model.signature_defs is None else signatures,
+    )
+
+
+def _kept(index: int, model: Model) -> dict[int, int]:
+    """The new index of each tensor of a subgraph that something refers to."""
+    assert model.subgraphs is not None
+    table = model.subgraphs[index]
+    tensors = table.tensors or ()
+    if any(each.quantization is not None and each.quantization.details is not None for each in tensors):
+        return {each: each for each in range(len(tensors))}  # tensors hold scales of others
+    used = {*(table.inputs or ()), *(table.outputs or ())}
+    for operator in table.operators or ():
+        used.update(operator.inputs or (), operator.outputs or (), operator.intermediates or ())
+    for signature in model.signature_defs or ():
+        if signature.subgraph_index == index:
+            used.update(each.tensor_index for each in (*(signature.inputs or ()), *(signature.outputs or ())))
+    return {old: new for new, old in enumerate(sorted(used - {-1}))}
+
+
+def _renumbered(table: SubGraph, kept: Mapping[int, int]) -> SubGraph:
+    if len(kept) == len(table.tensors or ()):
+        return table
+
+    def new(indices: Sequence[int] | None) -> tuple[int, ...] | None:
+        return None if indices is None else tuple(kept.get(each, each) for each in indices)
+
+    def operator(each: Operator) -> Operator:
+        return changed(each, inputs=new(each.inputs), outputs=new(each.outputs), intermediates=new(each.intermediates))
+
+    return changed(
+        table,
+        tensors=tuple(each for i, each in enumerate(table.tensors or ()) if i in kept),
+        inputs=new(table.inputs),
+        outputs=new(table.outputs),
+        operators=tuple(operator(each) for each in table.operators or ()),
+    )
+
+
+def _resigned(table: SignatureDef, kept: Mapping[int, int]) -> SignatureDef:
+    def names(maps: Sequence[TensorMap] | None) -> tuple[TensorMap, ...] | None:
+        return None if maps is None else tuple(changed(each, tensor_index=kept[each.tensor_index]) for each in maps)
+
+    return changed(table, inputs=names(table.inputs), outputs=names(table.outputs))

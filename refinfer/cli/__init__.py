@@ -25,6 +25,7 @@ from refinfer.cli.memory import MEMORY
 from refinfer.cli.plan import CHECK, PLAN
 from refinfer.cli.run import RUN
 from refinfer.cli.warmup import WARMUP
+from refinfer.cli.whatif import WHATIF
 from refinfer.schema.errors import RefinferError, UsageError
 
 READER_LEFT = YES  # who closes the pipe has seen enough; nothing went wrong
@@ -102,6 +103,7 @@ COMMANDS = {
     "memory": MEMORY,
     "plan": PLAN,
     "check": CHECK,
+    "whatif": WHATIF,
     "inspect": INSPECT,
     "run": RUN,
     "diff": DIFF,

@@ -27,12 +27,17 @@ def write(model: Model) -> bytes:
     Values that equal their default are left out, as every writer of FlatBuffers does. Constants lie at multiples of 16.
     Raises UsageError if some lie beyond the flatbuffer, as in models of gigabytes: they would not be where it says.
     """
+    check_whole(model)
+    return write_table(model, IDENTIFIER)
+
+
+def write_table(root: Table, identifier: bytes | None = None) -> bytes:
+    """The bytes of a FlatBuffer with this root, such as metadata of a model."""
     from flatbuffers import Builder  # the readers of this room do without it
 
-    check_whole(model)
     builder = Builder(1024)
     builder.ForceDefaults(True)  # what to leave out is decided here
-    builder.Finish(_table(builder, model), file_identifier=IDENTIFIER)
+    builder.Finish(_table(builder, root), file_identifier=identifier)
     return bytes(builder.Output())
 
 

@@ -21,6 +21,8 @@ from refinfer.samples import read_samples
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UsageError
 from refinfer.schema.options import AddOptions, SplitVOptions
+from refinfer.terminal.evaluation import evaluation_lines
+from refinfer.terminal.text import Screen
 from refinfer.testing import TensorSpec, one_op_model
 
 Array = NDArray[Any]
@@ -226,8 +228,12 @@ def test_of_several_outputs_one_is_judged_and_its_name_is_told() -> None:
     model = one_op_model(BuiltinOperator.SPLIT_V, [PICTURE, sizes(), axis], halves, SplitVOptions(num_splits=2))
     scores = np.array([[1, 0, 0, 1]], np.float32)
     for name, answer in ((None, 0), ("left", 0), ("right", 1)):
-        (score,) = evaluate(model, scores, [0], output=name).scores
+        found = evaluate(model, scores, [0], output=name)
+        (score,) = found.scores
         assert (score.answers.tolist(), score.output) == ([answer], name or "left")
+        told = f"The scores are those of the output {name or 'left'}."
+        assert f"  {told}" in list(evaluation_lines(found, False, Screen(width=100, unicode=True)))
+        assert told in found.to_html()
 
 
 def sizes() -> TensorSpec:

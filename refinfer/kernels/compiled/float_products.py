@@ -100,9 +100,9 @@ def plan_fully_connected_of_floats(draft: Draft, node: Node) -> None:
     multiply(draft, node, draft.read(x), ONE, as_image, (1, depth), filters, y, options.fused_activation_function)
 
 
-def weights_of(node: Node) -> Array:
+def weights_of(node: Node, position: int = FILTER) -> Array:
     """Constant weights that are finite: zeros around the image then add nothing."""
-    weights = constant(input_at(node, FILTER))
+    weights = constant(input_at(node, position))
     require_compiled(weights is not None)
     assert weights is not None
     require_compiled(weights.size > 0 and bool(np.isfinite(weights).all()))

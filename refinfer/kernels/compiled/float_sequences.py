@@ -26,15 +26,18 @@ from refinfer.kernels.compiled.jit import LANES
 from refinfer.kernels.compiled.microkernel import columns_at_a_time
 from refinfer.kernels.compiled.products import ONE_BY_ONE, in_turns, multiply, pack, window_taps
 from refinfer.kernels.compiled.records import (
+    AS_IT_IS,
     BY_FOURS,
+    LIMITED,
     QUANTIZED,
+    TANH_OF_EIGEN,
     Address,
     LstmFloats,
     MultiplyFloats,
     RowsByFours,
 )
 from refinfer.kernels.recurrent import Cell
-from refinfer.schema.enums import TensorType
+from refinfer.schema.enums import ActivationFunctionType, TensorType
 from refinfer.schema.graph import Node, Tensor
 
 if TYPE_CHECKING:
@@ -50,6 +53,13 @@ class Products(NamedTuple):
     taps: Array
     scales: Array
     has_zero_point: bool = False
+
+
+class Factor(NamedTuple):
+    """Integer weights, and the scale of each of their rows."""
+
+    weights: Array
+    scales: Array
 
 
 def are_floats(cell: Cell[Tensor]) -> bool:
@@ -69,7 +79,7 @@ def plan_floats(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, cell_c
     source, start = draft.read(input_at(node, 0)), draft.scratch(4 * walk.rows * channels)
     packed, vectors = draft.keep(pack_floats(weights)), -(-channels // LANES)
     if product == BY_FOURS:
-        draft.add(RowsByFours(source, walk.rows, depth, packed, vectors, bias, limits, start, 4 * channels))
+        draft.add(RowsByFours(source, walk.rows, depth, packed, vectors, bias, limits, start, 4 * channels, True))
     else:
         starts, taps = draft.keep(4 * depth * np.arange(walk.rows)), draft.keep(4 * np.arange(depth))
         shape = walk.rows, taps, depth, packed, vectors
@@ -83,31 +93,40 @@ def plan_hybrid(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, option
     of_inputs, of_state = matrices_of(cell)
     weights, recurrent = side_by_side(of_inputs), side_by_side(of_state)
     require_sizes(cell, walk, weights, recurrent)
-    (channels, depth), cells = weights.shape, recurrent.shape[1]
+    cells = recurrent.shape[1]
     require_compiled(not walk.is_joint or cells % eigen.LANES == 0)
     bias = floats_side_by_side([gate.bias for gate in cell.gates], cells)
     require_compiled(not has_negative_zero(bias))
     limits = limits_of(draft, np.inf, options.cell_clip)
-    shape, margins = (walk.rows, 1, depth), (0, 0, 1, depth)
+    inputs = Factor(weights, scales_of(of_inputs, cells))
+    state = Factor(recurrent, scales_of(of_state, cells))
     has_zero_point = options.asymmetric_quantize_inputs
-    images = quantized_rows(draft, input_at(node, 0), shape, margins, has_zero_point, repeats=1)
-    start = draft.scratch(4 * walk.rows * channels)
-    starts = 2 * depth * np.arange(walk.rows)
-    taps, pairs = window_taps(weights.reshape(channels, 1, 1, depth), ONE_BY_ONE, depth)
-    scaling = scaling_of(pairs, scales_of(of_inputs, cells), bias, in_turn=False)
-    multiply(draft, images.address, starts, taps, pairs, scaling, finish_of(images, limits), start, 0, channels)
-    taps, pairs = in_turns(*window_taps(recurrent.reshape(channels, 1, 1, cells), ONE_BY_ONE, cells))
-    scales = scales_of(of_state, cells)
-    require_compiled(bool(np.isfinite(scales).all()))
-    products = Products(
-        start,
-        QUANTIZED,
-        pack(pairs, np.int8, partial(columns_at_a_time, True)),
-        taps,
-        pack_floats(scales[:, None]),
-        has_zero_point,
-    )
+    products = quantized_products(draft, node, walk.rows, inputs, state, bias, has_zero_point, limits)
     add_steps(draft, node, cell, walk, products, limits)
+
+
+def quantized_products(
+    draft: Draft,
+    node: Node,
+    rows: int,
+    inputs: Factor,
+    state: Factor,
+    bias: Array,
+    has_zero_point: bool,
+    limits: int,
+) -> Products:
+    """Rows for the products with so many rows of inputs."""
+    (channels, depth), units = inputs.weights.shape, state.weights.shape[1]
+    shape, margins = (rows, 1, depth), (0, 0, 1, depth)
+    images = quantized_rows(draft, input_at(node, 0), shape, margins, has_zero_point, repeats=1)
+    start, starts = draft.scratch(4 * rows * channels), 2 * depth * np.arange(rows)
+    taps, pairs = window_taps(inputs.weights.reshape(channels, 1, 1, depth), ONE_BY_ONE, depth)
+    scaling = scaling_of(pairs, inputs.scales, bias, in_turn=False)
+    multiply(draft, images.address, starts, taps, pairs, scaling, finish_of(images, limits), start, 0, channels)
+    taps, pairs = in_turns(*window_taps(state.weights.reshape(channels, 1, 1, units), ONE_BY_ONE, units))
+    require_compiled(bool(np.isfinite(state.scales).all()))
+    packed, scales = pack(pairs, np.int8, partial(columns_at_a_time, True)), pack_floats(state.scales[:, None])
+    return Products(start, QUANTIZED, packed, taps, scales, has_zero_point)
 
 
 def add_steps(draft: Draft, node: Node, cell: Cell[Tensor], walk: Walk, products: Products, limits: int) -> None:
@@ -151,3 +170,19 @@ def limits_of(draft: Draft, largest: float, cell_clip: float) -> int:
 def scales_of(matrices: Matrices, cells: int) -> Array:
     """The scale of each sum of all gates."""
     return np.repeat(np.array([first_scale(each) for each in matrices if each is not None], np.float32), cells)
+
+
+def activation_of(draft: Draft, activation: ActivationFunctionType) -> tuple[int, int]:
+    """How kernels are told of an activation, and the address of its limits."""
+    require_compiled(activation in ACTIVATIONS)
+    kind, *limits = ACTIVATIONS[activation]
+    return kind, draft.keep(np.array(limits, np.float32))
+
+
+ACTIVATIONS = {
+    ActivationFunctionType.NONE: (AS_IT_IS, 0.0, 0.0),
+    ActivationFunctionType.RELU: (LIMITED, 0.0, np.inf),
+    ActivationFunctionType.RELU_N1_TO_1: (LIMITED, -1.0, 1.0),
+    ActivationFunctionType.RELU6: (LIMITED, 0.0, 6.0),
+    ActivationFunctionType.TANH: (TANH_OF_EIGEN, 0.0, 0.0),
+}

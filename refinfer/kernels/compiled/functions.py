@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from refinfer.kernels.arithmetic import eigen, libm
 from refinfer.kernels.compiled.draft import require_compiled
 from refinfer.kernels.compiled.jit import INTERPRETED, Number, float32s, njit
+from refinfer.kernels.compiled.records import LIMITED, OF_C, TANH_OF_EIGEN
 from refinfer.kernels.sigmoid import SIGMOID_IS_ONE_ABOVE
 
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
@@ -125,3 +126,18 @@ def tanh_of_eigen(source: int, count: int, output: int) -> None:
         p = ((NUMERATOR_6 * x2 + NUMERATOR_4) * x2 + NUMERATOR_2) * x2 + NUMERATOR_0
         q = (((DENOMINATOR_8 * x2 + DENOMINATOR_6) * x2 + DENOMINATOR_4) * x2 + DENOMINATOR_2) * x2 + DENOMINATOR_0
         y[i] = ((x2 * x) * p + x) / q
+
+
+@njit
+def activate(place: int, count: int, activation: int, limits: int, function: int) -> None:
+    """Activate floats where they are; what is not above the lower limit becomes that."""
+    if activation == TANH_OF_EIGEN:
+        tanh_of_eigen(place, count, place)
+    elif activation == OF_C:
+        apply_c(place, count, function, place)
+    elif activation == LIMITED:
+        x, low, high = float32s(place, count), float32s(limits, 2)[0], float32s(limits, 2)[1]
+        for i in range(count):
+            value = x[i]
+            value = value if value > low else low
+            x[i] = value if value < high else high

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refinfer.kernels.common import input_at, options_of
+from refinfer.kernels.common import input_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
 from refinfer.kernels.compute import constant
 from refinfer.kernels.recurrent import Cell
 from refinfer.schema.graph import Node, Tensor
-from refinfer.schema.options import UnidirectionalSequenceLSTMOptions
 
 if TYPE_CHECKING:
     from refinfer.kernels.compute import Array
@@ -38,13 +37,12 @@ class Walk(NamedTuple):
         return self.batches > 1 and self.batch_step == 1
 
 
-def walk_of(draft: Draft, node: Node) -> Walk:
+def walk_of(draft: Draft, node: Node, *, time_major: bool) -> Walk:
     """The steps of a sequence."""
     shape = draft.shape(input_at(node, 0))
     require_compiled(len(shape) == 3)
     first, second, _ = shape
-    is_time_major = options_of(node, UnidirectionalSequenceLSTMOptions).time_major
-    return Walk(second, first, 1, second) if is_time_major else Walk(first, second, second, 1)
+    return Walk(second, first, 1, second) if time_major else Walk(first, second, second, 1)
 
 
 def require_plain(cell: Cell[Tensor]) -> None:

@@ -29,10 +29,12 @@ from refinfer.kernels.compiled.records import (
     Record,
     ReduceFloats,
     Resize,
+    Rnn,
     RowsByFours,
     Softmax,
     SoftmaxFloats,
     Svdf,
+    SvdfFloats,
     Weave,
     Widen,
 )
@@ -69,7 +71,9 @@ from refinfer.kernels.compiled.records import (
     EXTREME_ALONG,
     INDEX_ALONG,
     LOOK_UP_BY_CHANNEL,
-) = range(31)
+    RNN,
+    SVDF_FLOATS,
+) = range(33)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -103,4 +107,6 @@ OPCODES: dict[type[Record], int] = {
     ExtremeAlong: EXTREME_ALONG,
     IndexAlong: INDEX_ALONG,
     LookUpByChannel: LOOK_UP_BY_CHANNEL,
+    Rnn: RNN,
+    SvdfFloats: SVDF_FLOATS,
 }

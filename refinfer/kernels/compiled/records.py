@@ -36,7 +36,9 @@ RESIZED_INT8, RESIZED_UINT8, RESIZED_INT16, RESIZED_FLOAT32 = range(4)
     SIGMOID,
     ELU,
     OF_C,
-) = range(13)
+    TANH_OF_EIGEN,
+    AS_IT_IS,
+) = range(15)
 """What is made of one."""
 
 
@@ -177,6 +179,25 @@ class LookUp(NamedTuple):
     number: int
     table: int
     size: int
+    output: Address
+
+
+class SvdfFloats(NamedTuple):
+    """SVDF of floats, from the products with the input on."""
+
+    newest: Address
+    batches: int
+    units: int
+    rank: int
+    memory: int
+    order: int
+    time: int
+    state: int
+    bias: int
+    sums: Address
+    activation: int
+    limits: int
+    function: int  # the address of an activation of C's
     output: Address
 
 
@@ -528,7 +549,7 @@ class Lstm(NamedTuple):
 
 
 class RowsByFours(NamedTuple):
-    """Rows of floats times a matrix, as Eigen adds."""
+    """Rows of floats times a matrix, added as Eigen does, or as kernels for NEON do."""
 
     source: Address
     rows: int
@@ -539,6 +560,32 @@ class RowsByFours(NamedTuple):
     limits: int
     output: Address
     row_bytes: int
+    is_eigen: bool
+
+
+class Rnn(NamedTuple):
+    """An RNN, from the products with its inputs on."""
+
+    start: Address
+    batches: int
+    times: int
+    batch_step: int  # rows from one batch to the next
+    time_step: int
+    units: int
+    product: int
+    recurrent: int
+    vectors: int
+    scales: int  # of integer weights, one for each sum
+    has_zero_point: bool
+    activation: int
+    limits: int
+    hidden: int
+    output: Address
+    taps: int
+    pairs: int
+    quantized: Address
+    sums: Address
+    total: Address
 
 
 class LstmFloats(NamedTuple):
@@ -591,6 +638,8 @@ Record = (
     | Lstm
     | LstmFloats
     | RowsByFours
+    | Rnn
+    | SvdfFloats
     | Svdf
     | Resize
     | LookUpWords

@@ -81,7 +81,7 @@ def plan_lstm(draft: Draft, node: Node) -> None:
 def plan_sequence_lstm(draft: Draft, node: Node) -> None:
     """LiteRT's cell."""
     options = options_of(node, UnidirectionalSequenceLSTMOptions)
-    plan_full(draft, node, options, walk_of(draft, node))
+    plan_full(draft, node, options, walk_of(draft, node, time_major=options.time_major))
 
 
 def plan_full(draft: Draft, node: Node, options: lstm_full.AnyOptions, walk: Walk) -> None:
@@ -124,7 +124,7 @@ def plan_sequence_lstm_plain(draft: Draft, node: Node) -> None:
     x, cell = input_at(node, 0), cell_of(node.inputs)
     if x.type == FLOAT32:
         require_compiled(options.fused_activation_function == ActivationFunctionType.TANH)
-        plan_floats(draft, node, cell, walk_of(draft, node), options.cell_clip, IN_ORDER)
+        plan_floats(draft, node, cell, walk_of(draft, node, time_major=options.time_major), options.cell_clip, IN_ORDER)
         return
     require_compiled(x.type == INT8)
     p = lstm_plain.params_of(x, cell, options.cell_clip, options.fused_activation_function)
@@ -146,7 +146,7 @@ def plan_sequence_lstm_plain(draft: Draft, node: Node) -> None:
         hidden=(0, *p.hidden),
         cell_clip=(low, high),
     )
-    plan_integers(draft, node, cell, walk_of(draft, node), arithmetic)
+    plan_integers(draft, node, cell, walk_of(draft, node, time_major=options.time_major), arithmetic)
 
 
 def as_it_is(x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""SVDF of integers: what each filter remembers, weighed over time."""
+"""SVDF: what each filter remembers, weighed over time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refinfer.kernels.compiled.jit import LANES, Number, int8s, int16s, int32s, njit
-from refinfer.kernels.compiled.records import FIXED
+from refinfer.kernels.compiled.functions import activate
+from refinfer.kernels.compiled.jit import LANES, Number, float32s, int8s, int16s, int32s, njit
+from refinfer.kernels.compiled.records import FIXED, IN_ORDER
 from refinfer.kernels.compiled.requantize import requantize_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ZERO = np.float32(0)
 
 
 @njit
@@ -63,4 +66,95 @@ def remembered(state: NDArray[Any], newest: Number, time: NDArray[Any], zero_poi
         state[m] = value
         total = np.int32(total + np.int32((np.int32(value) - zero_point) * np.int32(time[m])))
     state[last] = newest
+    return total
+
+
+@njit
+def svdf_floats(
+    newest: int,
+    batches: int,
+    units: int,
+    rank: int,
+    memory: int,
+    order: int,
+    time: int,
+    state: int,
+    bias: int,
+    sums: int,
+    activation: int,
+    limits: int,
+    function: int,
+    output: int,
+) -> None:
+    """y[b, u] = activation(bias[u] + sum over the ranks r of u of sum over m of state[b, r, m] * time[r, m])
+
+    `newest` is what every filter remembers from now on. In C's order the bias comes first, by fours it comes last.
+    """
+    offset, of_ranks = float32s(bias, units), float32s(sums, rank)
+    for b in range(batches):
+        y = float32s(output + 4 * units * b, units)
+        for unit in range(units):
+            for r in range(rank):
+                at, row = unit * rank + r, (b * units + unit) * rank + r
+                held, last = float32s(state + 4 * memory * row, memory), float32s(newest + 4 * row, 1)[0]
+                weights = float32s(time + 4 * memory * at, memory)
+                of_ranks[r] = in_order(held, last, weights) if order == IN_ORDER else by_fours(held, last, weights)
+            if order == IN_ORDER:
+                total = offset[unit]
+                for r in range(rank):
+                    total += of_ranks[r]
+                y[unit] = total
+            else:
+                y[unit] = total_by_fours(of_ranks) + offset[unit]
+        activate(output + 4 * units * b, units, activation, limits, function)
+
+
+@njit
+def in_order(held: NDArray[Any], newest: Number, weights: NDArray[Any]) -> Number:
+    """The products, each added to those before; the oldest is forgotten, and the newest comes last."""
+    last, total = len(held) - 1, ZERO
+    for m in range(last + 1):
+        value = held[m + 1] if m < last else newest
+        held[m] = value
+        total = total + value * weights[m] if m > 0 else value * weights[m]
+    return total
+
+
+@njit
+def by_fours(held: NDArray[Any], newest: Number, weights: NDArray[Any]) -> Number:
+    """The products in four sums, which are added in order, and then what is left over: `neon.total`.
+
+    The oldest is forgotten, and the newest comes last.
+    """
+    a, b, c, d = ZERO, ZERO, ZERO, ZERO
+    last, whole = len(held) - 1, len(held) // 4 * 4
+    for m in range(0, whole, 4):
+        first, second, third = held[m + 1], held[m + 2], held[m + 3]
+        fourth = held[m + 4] if m + 3 < last else newest
+        held[m], held[m + 1], held[m + 2], held[m + 3] = first, second, third, fourth
+        a += first * weights[m]
+        b += second * weights[m + 1]
+        c += third * weights[m + 2]
+        d += fourth * weights[m + 3]
+    total = ZERO + (((a + b) + c) + d)
+    for m in range(whole, last + 1):
+        value = held[m + 1] if m < last else newest
+        held[m] = value
+        total += value * weights[m]
+    return total
+
+
+@njit
+def total_by_fours(x: NDArray[Any]) -> Number:
+    """The same of numbers that need no weights."""
+    a, b, c, d = ZERO, ZERO, ZERO, ZERO
+    whole = len(x) // 4 * 4
+    for m in range(0, whole, 4):
+        a += x[m]
+        b += x[m + 1]
+        c += x[m + 2]
+        d += x[m + 3]
+    total = ZERO + (((a + b) + c) + d)
+    for m in range(whole, len(x)):
+        total += x[m]
     return total

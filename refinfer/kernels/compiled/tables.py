@@ -27,6 +27,7 @@ from refinfer.kernels import (
     reduce,
     relu,
     resize,
+    rnn,
     shape,
     sigmoid,
     slice,
@@ -63,10 +64,12 @@ from refinfer.kernels.compiled.products import (
 from refinfer.kernels.compiled.records import (
     ABSOLUTE,
     ADDED,
+    BY_FOURS,
     DIVIDED,
     DOWNWARDS,
     ELU,
     HARD_SWISH,
+    IN_ORDER,
     LARGER,
     MULTIPLIED,
     NEGATIVE,
@@ -85,6 +88,7 @@ from refinfer.kernels.compiled.reduction_plans import (
     plan_index,
     plan_reduction_of_floats,
 )
+from refinfer.kernels.compiled.rnn_plans import plan_rnn, plan_sequence_rnn
 from refinfer.kernels.compiled.sequences import plan_lstm, plan_sequence_lstm, plan_sequence_lstm_plain, plan_svdf
 from refinfer.kernels.compiled.simple import (
     PLAN_AVERAGE,
@@ -105,6 +109,7 @@ from refinfer.kernels.compiled.simple import (
     plan_table_of_constant,
     plan_view,
 )
+from refinfer.kernels.compiled.svdf_plans import plan_svdf_of_floats
 from refinfer.kernels.compiled.transposed import (
     plan_batch_matmul,
     plan_transpose_conv,
@@ -220,8 +225,10 @@ OTHERS: dict[Compute, Planner] = {
     reduce.COMPUTE_REDUCE_MIN_FROM_FIRST: plan_extreme_of(SMALLER, from_first=True),
     reduce.COMPUTE_SUM: of_floats(plan_reduction_of_floats(ADDED, 0), plan_nothing),
     reduce.COMPUTE_SUM_OF_BYTES: of_floats(plan_reduction_of_floats(ADDED, 0, from_first=True), plan_nothing),
-    svdf.COMPUTE_SVDF: plan_svdf,
-    svdf.COMPUTE_SVDF_PLAIN: plan_svdf,
+    rnn.COMPUTE_RNN: plan_rnn,
+    rnn.COMPUTE_UNIDIRECTIONAL_SEQUENCE_RNN: plan_sequence_rnn,
+    svdf.COMPUTE_SVDF: of_floats(plan_svdf_of_floats(BY_FOURS), plan_svdf),
+    svdf.COMPUTE_SVDF_PLAIN: of_floats(plan_svdf_of_floats(IN_ORDER), plan_svdf),
     resize.COMPUTE_RESIZE_BILINEAR: plan_bilinear,
     softmax.COMPUTE_LOG_SOFTMAX: of_floats(plan_log_softmax_of_floats, plan_nothing),
     softmax.COMPUTE_SOFTMAX: of_floats(plan_softmax_of_floats, plan_softmax),

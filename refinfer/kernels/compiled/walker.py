@@ -10,6 +10,7 @@ from refinfer.kernels.compiled.arithmetic import (
     map_floats,
     softmax_floats,
 )
+from refinfer.kernels.compiled.by_fours import rows_by_fours
 from refinfer.kernels.compiled.depthwise import depthwise
 from refinfer.kernels.compiled.elementwise import (
     combine,
@@ -51,19 +52,21 @@ from refinfer.kernels.compiled.opcodes import (
     QUANTIZE_ROWS,
     REDUCE_FLOATS,
     RESIZE,
+    RNN,
     ROWS_BY_FOURS,
     SOFTMAX,
     SOFTMAX_FLOATS,
     SVDF,
+    SVDF_FLOATS,
     WEAVE,
     WIDEN,
 )
 from refinfer.kernels.compiled.pooling import mean, pool, softmax
 from refinfer.kernels.compiled.recurrent import lstm
-from refinfer.kernels.compiled.recurrent_floats import lstm_floats, rows_by_fours
+from refinfer.kernels.compiled.recurrent_floats import lstm_floats, rnn
 from refinfer.kernels.compiled.reductions import extreme_along, index_along, reduce_floats
 from refinfer.kernels.compiled.resize import resize
-from refinfer.kernels.compiled.svdf import svdf
+from refinfer.kernels.compiled.svdf import svdf, svdf_floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,9 +137,19 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
                 r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24],
             )  # fmt: skip
         elif r[0] == ROWS_BY_FOURS:
-            rows_by_fours(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9])
+            rows_by_fours(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10])
+        elif r[0] == RNN:
+            rnn(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14], r[15], r[16], r[17], r[18], r[19], r[20],
+            )  # fmt: skip
         elif r[0] == SVDF:
             svdf(
+                r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                r[13], r[14],
+            )  # fmt: skip
+        elif r[0] == SVDF_FLOATS:
+            svdf_floats(
                 r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                 r[13], r[14],
             )  # fmt: skip

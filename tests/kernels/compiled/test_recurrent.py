@@ -16,7 +16,7 @@ from refinfer.schema import read_model
 from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
 from tests.kernels.bits import Random
-from tests.kernels.recurrent_models import FLOAT32, INT8, INT16, Lstm, random_lstm, svdf
+from tests.kernels.recurrent_models import FLOAT32, INT8, INT16, Lstm, random_lstm, rnn, svdf
 
 pytest.importorskip("numba", reason="compiled kernels need numba")
 
@@ -136,6 +136,41 @@ def test_svdf_of_integers_is_the_same(dialect: str, in_time: TensorType) -> None
         model = svdf(random, INT8, INT8, in_time=in_time, pot=bool(random.integers(2)), **sizes)
         x = [random.integers(-128, 128, (batches, inputs)).astype(np.int8)]
         assert is_compiled_and_agrees(model, partial(list, x), dialect)
+
+
+@pytest.mark.parametrize(("dialect", "weights"), [("litert", FLOAT32), ("litert", INT8), ("tflm", FLOAT32)])
+def test_svdf_of_floats_is_the_same(dialect: str, weights: TensorType) -> None:
+    random = np.random.default_rng(32)
+    activations = [each for each in ActivationFunctionType if each != ActivationFunctionType.SIGN_BIT]
+    for _ in range(3 * COUNT):
+        batches, inputs, units, rank, memory = (int(each) for each in random.integers(1, 20, 5))
+        sizes: dict[str, Any] = {
+            "batches": batches % 3 + 1,
+            "inputs": inputs,
+            "units": units,
+            "rank": rank % 6 + 1,
+            "memory": memory,
+        }
+        activation, asymmetric = activations[random.integers(len(activations))], bool(random.integers(2))
+        model = svdf(random, FLOAT32, weights, activation=activation, asymmetric=asymmetric, **sizes)
+        x = [random.normal(0, 1, (sizes["batches"], inputs)).astype(np.float32) * np.float32(random.integers(5) > 0)]
+        assert is_compiled_and_agrees(model, partial(list, x), dialect)
+
+
+@pytest.mark.parametrize("weights", [FLOAT32, INT8])
+def test_an_rnn_is_the_same(weights: TensorType) -> None:
+    random = np.random.default_rng(31)
+    activations = [each for each in ActivationFunctionType if each != ActivationFunctionType.SIGN_BIT]
+    for _ in range(4 * COUNT):
+        sizes = [int(each) for each in random.integers(1, random.choice([4, 30]), random.integers(2, 4))]
+        units, activation = (
+            int(random.integers(1, random.choice([4, 50]))),
+            activations[random.integers(len(activations))],
+        )
+        asymmetric, time_major = (bool(each) for each in random.integers(2, size=2))
+        model = rnn(random, weights, tuple(sizes), units, activation, asymmetric=asymmetric, time_major=time_major)
+        x = [random.normal(0, 1, sizes).astype(np.float32) * np.float32(random.integers(5) > 0)]
+        assert is_compiled_and_agrees(model, partial(list, x), "litert")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refinfer.kernels import convolution, fully_connected
-from refinfer.kernels.arithmetic.fixedpoint import scale_int64, scale_twice
+from refinfer.kernels.arithmetic.fixedpoint import scale_int64, scale_ties_up, scale_twice
 from refinfer.kernels.arithmetic.products import Params
 from refinfer.kernels.common import input_at, optional_input, options_of, output_at
 from refinfer.kernels.compiled.draft import Draft, require_compiled
@@ -22,7 +22,18 @@ from refinfer.kernels.compiled.float_products import (
 )
 from refinfer.kernels.compiled.jit import LANES, ROWS
 from refinfer.kernels.compiled.microkernel import TURNS, columns_at_a_time
-from refinfer.kernels.compiled.records import FIXED, FLOATING, KINDS, WIDE, Address, Depthwise, Multiply, Widen
+from refinfer.kernels.compiled.records import (
+    FIXED,
+    FLOATING,
+    KINDS,
+    SINGLE,
+    UPWARD,
+    WIDE,
+    Address,
+    Depthwise,
+    Multiply,
+    Widen,
+)
 from refinfer.kernels.compute import Shape, constant, dtype_of
 from refinfer.kernels.conv import (
     BELIEVERS,
@@ -33,7 +44,7 @@ from refinfer.kernels.conv import (
     depthwise_operands,
     window_grid,
 )
-from refinfer.kernels.numerics import FixedPoint, FloatingPoint
+from refinfer.kernels.numerics import SCALE_IN_BLOCKS_OF_8, FixedPoint, FloatingPoint, SinglePrecision
 from refinfer.kernels.window import Windows, span
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import Conv2DOptions, DepthwiseConv2DOptions, FullyConnectedOptions
@@ -401,24 +412,38 @@ def scaling_of(requantize: Requantize, weights: Array, bias: Array, largest: int
         real = spread(requantize.real, channels, len(bias))
         require_compiled(bool(np.all(totals * np.abs(real) < 2**30)) and int(totals.max()) < 2**31)
         return in_vectors(FLOATING, [real, bias.astype(np.float64)])
-    require_compiled(isinstance(requantize, FixedPoint) and requantize.scale in (scale_twice, scale_int64))
+    if isinstance(requantize, SinglePrecision):
+        real = spread(requantize.real, channels, len(bias))
+        return in_vectors(SINGLE, [real, bias.astype(np.int32).view(np.float32)])
+    require_compiled(isinstance(requantize, FixedPoint))
     assert isinstance(requantize, FixedPoint)
     multiplier, shift = (spread(each, channels, len(bias)) for each in (requantize.multiplier, requantize.shift))
     if requantize.scale is scale_twice:
         return fixed_scaling(bias, multiplier, shift)
-    require_compiled(int(sums.max()) < 2**31)
+    if requantize.scale in TIES_UP:
+        upward = TIES_UP[requantize.scale](channels.stop)
+        return fixed_scaling(bias, multiplier, shift, spread(-1 + upward.astype(np.int64), channels, len(bias)))
+    require_compiled(requantize.scale is scale_int64 and int(sums.max()) < 2**31)
     total = 15 - shift
     require_compiled(int(total.min()) >= 1 and int(total.max()) < 63 and int(totals.max()) < 2**47)
     reduced = np.where(multiplier < 0x7FFF0000, (multiplier + 2**15) >> 16, 0x7FFF)
     return in_vectors(WIDE, [bias, reduced, np.int64(1) << (total - 1), total])
 
 
-def fixed_scaling(bias: Array, multiplier: Array, shift: Array) -> Scaling:
-    """Two roundings in int32."""
+TIES_UP: dict[object, Callable[[int], Array]] = {
+    scale_ties_up: lambda channels: np.ones(channels, bool),
+    SCALE_IN_BLOCKS_OF_8: lambda channels: np.arange(channels) < channels // 8 * 8,
+}
+"""Which of so many channels take ties up, by what scales them."""
+
+
+def fixed_scaling(bias: Array, multiplier: Array, shift: Array, *away: Array) -> Scaling:
+    """Two roundings in int32; `away` is -1 where ties go away from zero, 0 where they go up; everywhere if left out."""
     require_compiled(int(shift.max()) < 32 and int(shift.min()) > -32)
     left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
     mask = (1 << right) - 1
-    return in_vectors(FIXED, [each.astype(np.int32) for each in (bias, multiplier, left, mask, right)])
+    columns = [each.astype(np.int32) for each in (bias, multiplier, left, mask, right, *away)]
+    return in_vectors(UPWARD if away else FIXED, columns)
 
 
 def spread(values: Array, channels: slice, count: int) -> Array:

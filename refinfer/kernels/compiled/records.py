@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from refinfer.schema.enums import TensorType
 
-FIXED, WIDE, FLOATING, HYBRID, HYBRID_IN_TURN = range(5)
+FIXED, WIDE, FLOATING, HYBRID, HYBRID_IN_TURN, UPWARD, SINGLE = range(7)
 """How sums are scaled; see requantize.py."""
 
 IN_ORDER, BY_FOURS, QUANTIZED = range(3)

@@ -1,13 +1,16 @@
 """From sums to outputs: the epilogue of everything that multiplies.
 
-Three ways to scale to integers, chosen by the fold (see fixedpoint.py and numerics.py, whose bits these have):
+Five ways to scale to integers, chosen by the fold (see fixedpoint.py and numerics.py, whose bits these have):
 
-    FIXED      two roundings in int32            scale_twice
-    WIDE       int64 with a multiplier of 16 bit scale_int64
-    FLOATING   one rounding of a double          round_away
+    FIXED      two roundings in int32              scale_twice
+    UPWARD     the second with ties up, in some    scale_ties_up, scale_in_blocks
+               channels or all
+    WIDE       int64 with a multiplier of 16 bit   scale_int64
+    FLOATING   one rounding of a double            round_away
+    SINGLE     one rounding of a float             SinglePrecision
 
-Each adds the bias first, and then the output's zero point and limits. Sums wrap around in int32 as C's do (FIXED), or a
-plan has made sure that none can (WIDE, FLOATING). In HYBRID and HYBRID_IN_TURN, outputs are floats (see hybrid.py).
+Each adds the bias first, and then the output's zero point and limits. Sums wrap around in int32 as C's do, or a plan
+has made sure that none can (WIDE, FLOATING). In HYBRID and HYBRID_IN_TURN, outputs are floats (see hybrid.py).
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
-from refinfer.kernels.arithmetic.fixedpoint import round_away, scale_twice, wrap_int32
+from refinfer.kernels.arithmetic.fixedpoint import round_away, scale_ties_up, scale_twice, wrap_int32
 from refinfer.kernels.compiled.hybrid import scaled_in_turn, scaled_to_floats
 from refinfer.kernels.compiled.jit import INTERPRETED, LANES, as_array, njit
-from refinfer.kernels.compiled.records import FIXED, FLOATING, HYBRID, WIDE
+from refinfer.kernels.compiled.records import FIXED, FLOATING, HYBRID, SINGLE, UPWARD, WIDE
 from refinfer.kernels.compiled.vectors import I8, I16, I32, I64, all_lanes, generated, load, pick, splat, store, word
 
 if TYPE_CHECKING:
@@ -30,20 +33,27 @@ if TYPE_CHECKING:
 VECTOR = ir.VectorType(I32, LANES)
 HALVES = ir.VectorType(I64, LANES // 2)
 LONGS, DOUBLES = ir.VectorType(I64, LANES), ir.VectorType(ir.DoubleType(), LANES)
+FLOATS = ir.VectorType(ir.FloatType(), LANES)
+
+BEYOND = 2.0**21  # further from zero than any output
+UNITS = 1.5 * 2.0**23  # what is added to it, and is less than 2**22, has no digits left behind the point
 
 
-def scale_fixed(builder: ir.IRBuilder, total: ir.Value, parameters: ir.Value) -> ir.Value:
+def scale_fixed(builder: ir.IRBuilder, total: ir.Value, parameters: ir.Value, upward: bool = False) -> ir.Value:
     """(total + bias) * multiplier * 2**(shift - 31), in two roundings: `scale_twice`, a lane each.
 
     `parameters` is the address of a vector each of bias, multiplier, left shift, mask of the bits that the right shift
     drops, and right shift. Of these bits, more than half rounds up, and so does half unless the number is negative; no
-    sum overflows that way.
+    sum overflows that way. If some round `upward`, there is a sixth vector: -1 where that exception is made, else 0.
     """
-    bias, multiplier, left, mask, right = (
-        load(builder, builder.add(parameters, word(4 * LANES * i)), VECTOR) for i in range(5)
+    bias, multiplier, left, mask, right, *away = (
+        load(builder, builder.add(parameters, word(4 * LANES * i)), VECTOR) for i in range(6 if upward else 5)
     )
     high = doubling_high_mul(builder, builder.shl(builder.add(total, bias), left), multiplier)
-    threshold = builder.sub(builder.lshr(mask, all_lanes(1)), builder.ashr(high, all_lanes(31)))
+    sign = builder.ashr(high, all_lanes(31))
+    for exception in away:
+        sign = builder.and_(sign, exception)
+    threshold = builder.sub(builder.lshr(mask, all_lanes(1)), sign)
     rounds_up = builder.icmp_signed(">", builder.and_(high, mask), threshold)
     return builder.add(builder.ashr(high, right), builder.zext(rounds_up, VECTOR))
 
@@ -167,11 +177,64 @@ def wide(out: ir.Type, dtype: type) -> Any:
     return plain if INTERPRETED else generated(6, body)
 
 
+def rounding_upward(out: ir.Type, dtype: type) -> Any:
+    """As `requantizer`, with six vectors of parameters."""
+
+    def body(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        sums, parameters, offset, low, high, output = arguments
+        steps = scale_fixed(builder, load(builder, sums, VECTOR), parameters, upward=True)
+        total = builder.add(steps, splat(builder, builder.trunc(offset, I32), LANES))
+        store(builder, builder.trunc(limited(builder, total, low, high), ir.VectorType(out, LANES)), output)
+
+    def plain(arguments: Sequence[int]) -> None:
+        sums, parameters, offset, low, high, output = arguments
+        rows = as_array(parameters, 6 * LANES, np.int32).reshape(6, LANES).astype(np.int64)
+        bias, multiplier, left, _, right, away = rows
+        shifted = wrap_int32(wrap_int32(as_array(sums, LANES, np.int32) + bias) << left)
+        twice, up = (scale(shifted, multiplier, -right) for scale in (scale_twice, scale_ties_up))
+        y = np.clip(wrap_int32(np.where(away, twice, up) + offset), low, high)
+        as_array(output, LANES, dtype)[:] = y.astype(dtype)
+
+    return plain if INTERPRETED else generated(6, body)
+
+
+def single(out: ir.Type, dtype: type) -> Any:
+    """round(float(sum + bias) * real) + offset, ties to even, limited; parameters: real multipliers and biases.
+
+    The multipliers are floats, the biases int32. Takes what `requantizer` takes.
+    """
+
+    def body(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        sums, parameters, offset, low, high, output = arguments
+        real, bias = load(builder, parameters, FLOATS), load(builder, builder.add(parameters, word(4 * LANES)), VECTOR)
+        total = builder.add(load(builder, sums, VECTOR), bias)
+        x = builder.fmul(builder.sitofp(total, FLOATS), real)
+        for sign, beyond in (("<", -BEYOND), (">", BEYOND)):
+            limit = ir.Constant(FLOATS, [beyond] * LANES)
+            x = builder.select(builder.fcmp_ordered(sign, x, limit), limit, x)
+        units = ir.Constant(FLOATS, [UNITS] * LANES)
+        steps = builder.fptosi(builder.fsub(builder.fadd(x, units), units), VECTOR)
+        total = builder.add(steps, splat(builder, builder.trunc(offset, I32), LANES))
+        store(builder, builder.trunc(limited(builder, total, low, high), ir.VectorType(out, LANES)), output)
+
+    def plain(arguments: Sequence[int]) -> None:
+        sums, parameters, offset, low, high, output = arguments
+        real, bias = as_array(parameters, LANES, np.float32), as_array(parameters + 4 * LANES, LANES, np.int32)
+        total = wrap_int32(as_array(sums, LANES, np.int32).astype(np.int64) + bias).astype(np.float32)
+        steps = np.rint(np.clip(total * real, -BEYOND, BEYOND)).astype(np.int64)
+        as_array(output, LANES, dtype)[:] = np.clip(steps + offset, low, high).astype(dtype)
+
+    return plain if INTERPRETED else generated(6, body)
+
+
 requantize_to_bytes = requantizer(I8, np.int8)
 requantize_to_words = requantizer(I16, np.int16)
 float_to_bytes = floating(I8, np.int8)
 float_to_words = floating(I16, np.int16)
 wide_to_words = wide(I16, np.int16)
+upward_to_bytes = rounding_upward(I8, np.int8)
+upward_to_words = rounding_upward(I16, np.int16)
+single_to_bytes = single(I8, np.int8)
 
 
 @njit
@@ -200,6 +263,13 @@ def requantize_row(
                 float_to_bytes((here, there, offset, low, high, out))
             else:
                 float_to_words((here, there, offset, low, high, out))
+        elif scaling == SINGLE:
+            single_to_bytes((here, there, offset, low, high, out))
+        elif scaling == UPWARD:
+            if size == 1:
+                upward_to_bytes((here, there, offset, low, high, out))
+            else:
+                upward_to_words((here, there, offset, low, high, out))
         elif scaling == WIDE:
             wide_to_words((here, there, offset, low, high, out))
         elif scaling == HYBRID:

@@ -24,7 +24,7 @@ from refinfer.rewrite import changed, with_metadata
 from refinfer.schema import Graph, parse, read_model
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.graph import Tensor
-from refinfer.schema.options import ConcatenationOptions, Conv2DOptions, ReducerOptions
+from refinfer.schema.options import ConcatenationOptions, Conv2DOptions, ReducerOptions, SplitOptions
 from refinfer.schema.writer import write
 from refinfer.simulator.head import OFFLINE_PLAN
 from refinfer.simulator.overlap import unsafe
@@ -111,6 +111,39 @@ def test_an_input_that_is_needed_later_is_not_overwritten() -> None:
     x, y, z = floats(1, 64), floats(1, 64), floats(1, 64)
     made = plan(build(SubgraphSpec([NodeSpec(RELU, [x], [y]), NodeSpec(ADD, [x, y], [z])], [x], [z])))
     assert (0, 1) not in made.overlapping
+
+
+def parted() -> bytes:
+    """A split into three that are joined in another order, each made anew before."""
+    x, made, y = floats(4, 96), floats(4, 96), floats(4, 96)
+    parts, negatives = [floats(4, 32) for _ in range(3)], [floats(4, 32) for _ in range(3)]
+    axis = TensorSpec(TensorType.INT32, (), data=np.array(1, np.int32))
+    nodes = [
+        NodeSpec(RELU, [x], [made]),
+        NodeSpec(BuiltinOperator.SPLIT, [axis, made], parts, SplitOptions(num_splits=3)),
+        *(NodeSpec(BuiltinOperator.NEG, [a], [b]) for a, b in zip(parts, negatives, strict=True)),
+        NodeSpec(CONCATENATION, negatives[::-1], [y], ConcatenationOptions(axis=1)),
+    ]
+    return build(SubgraphSpec(nodes, [x], [y]))
+
+
+def test_parts_are_laid_over_what_they_are_parts_of() -> None:
+    made = plan(parted())
+    graph = planned(made)
+    split = graph.subgraphs[0].nodes[1]
+    pairs = {(x.index, y.index) for x in split.inputs if x is not None for y in split.outputs}
+    assert pairs & set(made.overlapping)
+    assert made.after["cortex-m4"].head < made.before["cortex-m4"].head
+
+
+@needs_tflm
+def test_tflm_splits_over_what_it_splits() -> None:
+    made = plan(parted())
+    assert made.model is not None
+    runs = runs_of(planned(made), "full", count=3)
+    before, after = (referee("tflm").run(each, *runs) for each in (parted(), write(made.model)))
+    assert after.finished
+    assert [y.tobytes() for run in after.outputs for y in run] == [y.tobytes() for run in before.outputs for y in run]
 
 
 def test_an_output_of_the_model_is_not_overwritten() -> None:

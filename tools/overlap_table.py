@@ -19,7 +19,7 @@ from refinfer.kernels import (
     slice,
     transpose_conv,
 )
-from refinfer.kernels.kernel import Kernel, Rule, no_overlap
+from refinfer.kernels.kernel import Kernel, Rule, RuleOfMany, no_overlap, no_overlaps
 from refinfer.kernels.libraries import cmsis_nn_overlap
 from refinfer.kernels.libraries.cmsis_nn import CMSIS_NN
 from refinfer.kernels.libraries.esp_nn import ESP_NN
@@ -33,7 +33,7 @@ INT8 = TensorType.INT8
 TRACES, WHEEL, PLAIN_C = "lists of accesses", "the wheel of TFLM", "the library's C on x86-64"
 QEMU = "runs under QEMU"
 
-FORMULAS: dict[Rule, tuple[str, str]] = {  # and how it was tested
+FORMULAS: dict[Rule | RuleOfMany, tuple[str, str]] = {  # and how it was tested
     conv.overlap_conv: ("max (p·Co + Co - 1 - r(p)·Ci), of groups less", f"{TRACES}, {WHEEL}"),
     conv.overlap_depthwise: ("max (p·Co + Co - Ci - r(p)·Ci)", f"{TRACES}, {WHEEL}"),
     pool.overlap: ("max (p·C - r(p)·C)", f"{TRACES}, {WHEEL}"),
@@ -49,6 +49,8 @@ FORMULAS: dict[Rule, tuple[str, str]] = {  # and how it was tested
         f"{TRACES}, {WHEEL}",
     ),
     concatenate.overlap_pack: ("first: (k - 1)(n - 1)·own; others: (k - 1)·n·own + place", f"{TRACES}, {WHEEL}"),
+    concatenate.overlap_split: ("0 for each output", f"{TRACES}, {WHEEL}"),
+    concatenate.overlap_unpack: ("(k - output - 1)·own; last: 0", f"{TRACES}, {WHEEL}"),
     slice.overlap_slice: ("0", f"{TRACES}, {WHEEL}"),
     slice.overlap_strided_slice: ("0, or a row less the place of its first value", f"{TRACES}, {WHEEL}"),
     resize.overlap_nearest_neighbor: ("max (p·C - r(p)·C) + C", f"{TRACES}, {WHEEL}"),
@@ -64,6 +66,7 @@ FORMULAS: dict[Rule, tuple[str, str]] = {  # and how it was tested
     cmsis_nn_overlap.of_average_pool: ("max (p·C - r(p)·C)", f"{TRACES}, {PLAIN_C}, {QEMU}"),
     cmsis_nn_overlap.of_max_pool: ("max (p·C - r(p)·C)", f"{TRACES}, {PLAIN_C}, {QEMU}"),
     cmsis_nn_overlap.of_elementwise: ("0 for either input, but for one that is stretched", f"{TRACES}, {QEMU}"),
+    cmsis_nn_overlap.of_extremes: ("0 for either input; where one is stretched, only over a single value", TRACES),
     cmsis_nn_overlap.of_softmax: ("0; to int16: n - 1", f"{TRACES}, {QEMU}"),
     cmsis_nn_overlap.of_pad: ("as the reference", f"{TRACES}, {PLAIN_C}, {QEMU}"),
     cmsis_nn_overlap.of_fully_connected: (
@@ -93,16 +96,18 @@ def rules() -> Iterator[str]:
     )
 
 
-def by_rule(kernels: Mapping[BuiltinOperator, Kernel]) -> dict[Rule, list[BuiltinOperator]]:
+def by_rule(kernels: Mapping[BuiltinOperator, Kernel]) -> dict[Rule | RuleOfMany, list[BuiltinOperator]]:
     """The operators that have each rule."""
-    found: dict[Rule, list[BuiltinOperator]] = {}
+    found: dict[Rule | RuleOfMany, list[BuiltinOperator]] = {}
     for op, kernel in kernels.items():
         if kernel.overlap is not no_overlap:
             found.setdefault(kernel.overlap, []).append(op)
+        if kernel.overlaps is not no_overlaps:
+            found.setdefault(kernel.overlaps, []).append(op)
     return found
 
 
-def order_of(rule: Rule) -> str:
+def order_of(rule: Rule | RuleOfMany) -> str:
     """What the rule's docstring says first."""
     return " ".join((rule.__doc__ or "").split("\n\n")[0].split())
 

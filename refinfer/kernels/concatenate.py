@@ -39,9 +39,9 @@ from refinfer.kernels.movement import (
     require_alike,
     require_one,
 )
-from refinfer.kernels.overlap import at_least, nbytes
+from refinfer.kernels.overlap import at_least, nbytes, size_of
 from refinfer.kernels.quantization import require_zero_point
-from refinfer.schema.enums import ActivationFunctionType, TensorType
+from refinfer.schema.enums import ActivationFunctionType, BuiltinOperator, TensorType
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import ConcatenationOptions, PackOptions, SplitOptions, SplitVOptions, UnpackOptions
 
@@ -165,6 +165,28 @@ def overlap_pack(node: Node, position: int, build: Build) -> Overlap | None:
     own = nbytes(y) // copies // count
     gaps = (copies - 1) * (count - 1) * own
     return at_least(gaps if position == 0 else (copies - 1) * count * own + position * own)
+
+
+def overlap_split(node: Node, position: int, output: int, build: Build) -> Overlap | None:
+    """Value by value, each no earlier than its place in its output [split.cc, split_v.cc: SplitImpl]."""
+    data, axis = (1, 0) if node.op == BuiltinOperator.SPLIT else (0, 2)
+    x = input_at(node, data)
+    at = integers(input_at(node, axis), read_as=TensorType.INT32)[0] % len(x.shape)
+    around = {(each.type, each.shape[:at], each.shape[at + 1 :]) for each in (x, *node.outputs)}
+    whole = len(around) == 1 and sum(y.shape[at] for y in node.outputs) == x.shape[at]
+    return at_least(0) if position == data and whole and size_of(x) > 0 else None
+
+
+def overlap_unpack(node: Node, position: int, output: int, build: Build) -> Overlap | None:
+    """One output after the other, each from all over the input, value by value [unpack.cc: UnpackImpl]."""
+    x, count, axis = input_at(node, 0), len(node.outputs), options_of(node, UnpackOptions).axis
+    if x.elements == 0 or size_of(x) == 0 or x.shape[axis] != count:
+        return None
+    if any((y.type, y.elements * count) != (x.type, x.elements) for y in node.outputs):
+        return None
+    copies = prod(x.shape[: axis % len(x.shape)])
+    own = nbytes(x) // copies // count
+    return at_least((copies - output - 1) * own if output < count - 1 else 0)
 
 
 def fold_concatenation(node: Node, host: Host) -> Evaluate:
@@ -377,10 +399,12 @@ PACK = Kernel(
     overlap=overlap_pack,
 )
 UNPACK = Kernel(
-    invoke=switch_on_input("Type '{}' is not supported by unpack.", *UNPACK_TYPES), parameters=UNPACK_PARAMS
+    invoke=switch_on_input("Type '{}' is not supported by unpack.", *UNPACK_TYPES),
+    parameters=UNPACK_PARAMS,
+    overlaps=overlap_unpack,
 )
-SPLIT = Kernel(prepare=prepare_split, invoke=invoke_split, parameters=SPLIT_PARAMS)
-SPLIT_V = Kernel(prepare=prepare_split_v, invoke=invoke_split_v, parameters=SPLIT_V_PARAMS)
+SPLIT = Kernel(prepare=prepare_split, invoke=invoke_split, parameters=SPLIT_PARAMS, overlaps=overlap_split)
+SPLIT_V = Kernel(prepare=prepare_split_v, invoke=invoke_split_v, parameters=SPLIT_V_PARAMS, overlaps=overlap_split)
 
 SPLITTABLE = frozenset({*SPLIT_TYPES, TensorType.UINT8, TensorType.INT64})
 PACKABLE = frozenset({*PACK_TYPES, TensorType.UINT8, TensorType.UINT32})

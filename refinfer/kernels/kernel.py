@@ -138,9 +138,16 @@ def no_overlap(node: Node, position: int, build: Build) -> Overlap | None:
     return None
 
 
+def no_overlaps(node: Node, position: int, output: int, build: Build) -> Overlap | None:
+    """The same of a kernel with several outputs."""
+    return None
+
+
 Step = Callable[[Node, Build], Iterator[Request]]
 Rule = Callable[[Node, int, Build], Overlap | None]
 """How the input at a position may share its place with the output, in a build; None where it may not."""
+RuleOfMany = Callable[[Node, int, int, Build], Overlap | None]
+"""The same of an input and one of several outputs, each at its position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ class Kernel:
     `parameters` is the builtin_data struct that the parser allocates (not counted as a kernel's allocation), `init`
     and `prepare` are the requests of these steps, `invoke` raises `Refusal` for what only Invoke refuses, and
     `subgraphs` names the subgraphs that the operator runs, in the order of their lifetimes.
-    `overlap` is its rule, for nodes that Prepare takes.
+    `overlap` is its rule, for nodes that Prepare takes; with several outputs it is `overlaps`.
     """
 
     init: Step = no_requests
@@ -159,6 +166,7 @@ class Kernel:
     parameters: Struct | None = None
     subgraphs: Callable[[Node], tuple[int, ...]] = no_subgraphs
     overlap: Rule = no_overlap
+    overlaps: RuleOfMany = no_overlaps
 
 
 def op_data(struct: Struct, source: str) -> Step:

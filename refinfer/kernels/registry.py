@@ -255,16 +255,21 @@ def kernel_of(node: Node, library: str = "reference") -> Kernel | None:
     return LIBRARIES[library].get(node.op)
 
 
-def overlap_of(node: Node, build: Build, position: int = 0) -> Overlap | None:
-    """How the input at a position may share its place with the output, or None where it may not.
+def overlap_of(node: Node, build: Build, position: int = 0, output: int = 0) -> Overlap | None:
+    """How the input at a position may share its place with an output, or None where it may not.
 
     `node` is one that the build runs; that the input is used by nothing else is for the caller to know. An input that
-    the node takes more than once must satisfy all of its positions.
+    the node takes more than once must satisfy all of its positions. What holds for each of several outputs holds for
+    all at once: they share no bytes among one another.
     """
     kernel, x = kernel_of(node, build.library), node.inputs[position]
-    if kernel is None or x is None or len(node.outputs) != 1 or not is_read(build):
+    if kernel is None or x is None or not is_read(build):
         return None
-    rules = [kernel.overlap(node, each, build) for each, other in enumerate(node.inputs) if other is x]
+    positions = [each for each, other in enumerate(node.inputs) if other is x]
+    if len(node.outputs) == 1:
+        rules = [kernel.overlap(node, each, build) for each in positions]
+    else:
+        rules = [kernel.overlaps(node, each, output, build) for each in positions]
     found = [rule for rule in rules if rule is not None]
     if len(found) < len(rules) or (len(set(found)) > 1 and any(rule.exactly for rule in found)):
         return None

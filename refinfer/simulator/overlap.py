@@ -27,9 +27,10 @@ def common_rules(graph: Graph, builds: Sequence[Build]) -> Rules:
     found = {}
     for node in graph.subgraphs[0].nodes:
         for position, x in _distinct(node.inputs):
-            rule = _common([overlap_of(node, build, position) for build in builds])
-            if rule is not None and x not in graph.subgraphs[0].outputs:
-                found[x.index, node.outputs[0].index] = rule
+            for output, y in enumerate(node.outputs):
+                rule = _common([overlap_of(node, build, position, output) for build in builds])
+                if rule is not None and x not in graph.subgraphs[0].outputs:
+                    found[x.index, y.index] = rule
     return found
 
 
@@ -77,13 +78,13 @@ def sharing(buffers: Sequence[PlannedBuffer]) -> Iterator[tuple[int, int]]:
 def _is_allowed(graph: Graph, buffers: Sequence[PlannedBuffer], pair: tuple[int, int], build: Build) -> bool:
     """Whether one is the input and the other the output of an operator, and they lie as its rule says."""
     for x, y in (pair, pair[::-1]):
-        node = _maker(graph, buffers[y].tensor)
-        above = buffers[x].tensor
+        below, above = buffers[y].tensor, buffers[x].tensor
+        node = _maker(graph, below)
         if node is None or above not in node.inputs or above in graph.subgraphs[0].outputs:
             continue
         if not _meet_once(buffers[x], buffers[y]):
             continue
-        rule = overlap_of(node, build, node.inputs.index(above))
+        rule = overlap_of(node, build, node.inputs.index(above), node.outputs.index(below))
         difference = buffers[x].offset - buffers[y].offset
         if rule is not None and (difference == rule.distance if rule.exactly else difference >= rule.distance):
             return True
@@ -91,10 +92,10 @@ def _is_allowed(graph: Graph, buffers: Sequence[PlannedBuffer], pair: tuple[int,
 
 
 def _maker(graph: Graph, tensor: Tensor | None) -> Node | None:
-    """The operator of the main subgraph whose only output the tensor is."""
+    """The operator of the main subgraph of which the tensor is an output."""
     if tensor is None:
         return None
-    return next((node for node in graph.subgraphs[0].nodes if node.outputs == (tensor,)), None)
+    return next((node for node in graph.subgraphs[0].nodes if tensor in node.outputs), None)
 
 
 def _meet_once(above: PlannedBuffer, below: PlannedBuffer) -> bool:

@@ -240,6 +240,13 @@ def elementwise(count: int, x_size: int, y_size: int) -> Iterator[Access]:
         yield write(i, 1, y_size)
 
 
+def in_blocks(count: int, at_once: int) -> Iterator[Access]:
+    """[arm_maximum_s8.c] So many values at a time."""
+    for first in range(0, count, at_once):
+        yield read(first, min(at_once, count - first))
+        yield write(first, min(at_once, count - first))
+
+
 def softmax(rows: int, depth: int, x_size: int, y_size: int) -> Iterator[Access]:
     """[reference/softmax.h; arm_nn_softmax_common_s8.c]: each row for its largest, for the sum, and for the result."""
     for row in range(rows):
@@ -322,6 +329,28 @@ def pack(outer: int, count: int, copied: int, position: int, size: int) -> Itera
                 if i == position:
                     yield read(k * copied + j, 1, size)
                 yield write((k * count + i) * copied + j, 1, size)
+
+
+def split(outer: int, sizes: list[int], output: int, size: int) -> Iterator[Access]:
+    """[split.cc, split_v.cc: SplitImpl] All of the input; of the outputs the one at a position."""
+    source = 0
+    for k in range(outer):
+        for i, count in enumerate(sizes):
+            for j in range(count):
+                yield read(source, 1, size)
+                source += 1
+                if i == output:
+                    yield write(k * count + j, 1, size)
+
+
+def unpack(outer: int, count: int, copied: int, output: int, size: int) -> Iterator[Access]:
+    """[unpack.cc: UnpackImpl]"""
+    for i in range(count):
+        for k in range(outer):
+            for j in range(copied):
+                yield read((k * count + i) * copied + j, 1, size)
+                if i == output:
+                    yield write(k * copied + j, 1, size)
 
 
 def rows_copied(starts: list[int], length: int, size: int) -> Iterator[Access]:

@@ -33,6 +33,7 @@ from refinfer.schema.options import (
     ResizeNearestNeighborOptions,
     StridedSliceOptions,
     TransposeConvOptions,
+    UnpackOptions,
 )
 from tests.kernels import accesses
 from tests.kernels.accesses import Access, Geometry, unsafe
@@ -463,6 +464,73 @@ def test_inputs_are_stacked_one_after_the_other(of: TensorType, outer: int, coun
         judge(distance(stacked, REFERENCE, position), listed, tight=position > 0)
 
 
+@pytest.mark.parametrize("build", CMSIS)
+@pytest.mark.parametrize("op", [Op.MAXIMUM, Op.MINIMUM])
+@given(count=st.integers(1, 40), scalar=st.booleans())
+def test_cmsis_nn_reads_both_before_it_writes_the_larger(
+    build: str, op: BuiltinOperator, count: int, scalar: bool
+) -> None:
+    x, y, other = tensor(INT8, 1, count), tensor(INT8, 1, count), tensor(INT8, 1, 1 if scalar else count)
+    extreme = node(op, (x, other), y)
+    judge(distance(extreme, CMSIS[build]), accesses.in_blocks(count, 16 if build == "M55" else 1))
+    assert (overlap_of(extreme, CMSIS[build], 1) is None) == (scalar and count > 1)
+
+
+def test_cmsis_nn_stretches_more_than_a_single_value_in_an_order_that_nobody_wrote_down() -> None:
+    x, y, row = tensor(INT8, 2, 3), tensor(INT8, 2, 3), tensor(INT8, 1, 3)
+    assert overlap_of(node(Op.MAXIMUM, (x, row), y), CORTEX_M55) is None
+    deep = [tensor(INT8, 1, 1, 1, 2, 3) for _ in range(3)]
+    assert overlap_of(node(Op.MAXIMUM, deep[:2], deep[2]), CORTEX_M55) is None
+
+
+several = st.lists(st.integers(1, 4), min_size=2, max_size=4)
+
+
+def constant(*values: int) -> Tensor:
+    """Of int32."""
+    return tensor(INT32, len(values), data=packed(f"<{len(values)}i", *values))
+
+
+@given(types, st.integers(1, 3), several, st.integers(1, 3), st.sampled_from([1, -2]))
+def test_each_part_of_a_split_may_lie_below_it(
+    of: TensorType, outer: int, sizes: list[int], inner: int, axis: int
+) -> None:
+    x, parts = tensor(of, outer, sum(sizes), inner), [tensor(of, outer, each, inner) for each in sizes]
+    cut = node(Op.SPLIT_V, (x, constant(*sizes), constant(axis)), parts)
+    for output in range(len(sizes)):
+        found = overlap_of(cut, REFERENCE, 0, output)
+        assert found == Overlap(0)
+        judge(found.distance, accesses.split(outer, [each * inner for each in sizes], output, SIZES[of]))
+    assert overlap_of(cut, REFERENCE, 1) is None
+
+
+@given(types, st.integers(1, 3), st.integers(2, 4), st.integers(1, 4))
+def test_each_equal_part_of_a_split_may_lie_below_it(of: TensorType, outer: int, count: int, inner: int) -> None:
+    x, parts = tensor(of, outer, count * inner), [tensor(of, outer, inner) for _ in range(count)]
+    cut = node(Op.SPLIT, (constant(1), x), parts)
+    for output in range(count):
+        found = overlap_of(cut, REFERENCE, 1, output)
+        assert found == Overlap(0)
+        judge(found.distance, accesses.split(outer, [inner] * count, output, SIZES[of]))
+
+
+def test_parts_that_are_not_the_whole_have_no_rule() -> None:
+    x, parts = tensor(INT8, 2, 5), [tensor(INT8, 2, 2), tensor(INT8, 2, 2)]
+    assert overlap_of(node(Op.SPLIT, (constant(1), x), parts), REFERENCE, 1) is None
+    wider = [tensor(INT16, 2, 2), tensor(INT16, 2, 3)]
+    assert overlap_of(node(Op.SPLIT_V, (x, constant(2, 3), constant(1)), wider), REFERENCE) is None
+
+
+@given(types, st.integers(1, 3), st.integers(2, 4), st.integers(1, 3))
+def test_what_is_unstacked_is_read_from_all_over_the_input(of: TensorType, outer: int, count: int, inner: int) -> None:
+    x, parts = tensor(of, outer, count, inner), [tensor(of, outer, inner) for _ in range(count)]
+    unstacked = node(Op.UNPACK, (x,), parts, UnpackOptions(num=count, axis=1))
+    for output in range(count):
+        found = overlap_of(unstacked, REFERENCE, 0, output)
+        assert found is not None
+        judge(found.distance, accesses.unpack(outer, count, inner, output, SIZES[of]))
+
+
 axes = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 4), st.integers(1, 5)), min_size=1, max_size=3)
 
 
@@ -573,7 +641,6 @@ NO_RULE: dict[str, tuple[Node, Build]] = {
         node(Op.TRANSPOSE, (tensor(INT8, 2, 2), tensor(INT32, 2)), tensor(INT8, 2, 2)),
         REFERENCE,
     ),
-    "MAXIMUM, CMSIS-NN": (node(Op.MAXIMUM, (tensor(INT8, 2), tensor(INT8, 2)), tensor(INT8, 2)), CORTEX_M4),
 }
 
 

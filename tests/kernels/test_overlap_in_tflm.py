@@ -6,6 +6,7 @@ Models and inputs are made up. One byte less, and it mostly computes something e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from struct import pack
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ SENSITIVE = [  # with distances that are not 0
     *((Op.FULLY_CONNECTED, each) for each in (INT8, FLOAT32)),
     *((Op.PAD, each) for each in (INT8, INT16)),
     (Op.PACK, INT8),
+    (Op.UNPACK, INT8),
     (Op.DEQUANTIZE, INT8),
 ]
 OTHERS = [
@@ -39,6 +41,7 @@ OTHERS = [
     *((Op.MAX_POOL_2D, each) for each in (INT8, INT16)),
     *((Op.SOFTMAX, each) for each in (INT8, INT16, FLOAT32)),
     *((Op.CONCATENATION, each) for each in (INT8, FLOAT32)),
+    *((op, each) for op in (Op.SPLIT, Op.SPLIT_V) for each in (INT8, FLOAT32)),
     *((Op.STRIDED_SLICE, each) for each in (INT8, FLOAT32)),
     *((each, INT8) for each in (Op.MUL, Op.SUB, Op.QUANTIZE, Op.TRANSPOSE_CONV, Op.RESHAPE, Op.SQUEEZE)),
     *((each, INT8) for each in (Op.SLICE, Op.EXPAND_DIMS, Op.RESIZE_NEAREST_NEIGHBOR, Op.HARD_SWISH, Op.LESS)),
@@ -49,10 +52,11 @@ Outputs = list[tuple[bytes, ...]]
 
 
 class Pair(NamedTuple):
-    """A model that TFLM runs, with several inputs for it, and the rule for one of its tensors."""
+    """A model that TFLM runs, with several inputs for it, and the rule for a tensor and an output of its node."""
 
     cases: Sequence[Case]
     tensor: int
+    output: int
     rule: Overlap
     apart: Outputs
 
@@ -62,10 +66,10 @@ def pairs(op: BuiltinOperator, type: TensorType, count: int) -> Iterator[Pair]:
     for cases in examples_of(runs(op, type, INPUTS), count):
         node, main = cases[0].node, cases[0].graph.subgraphs[0]
         apart = outputs(cases[0].model, cases)
-        for position, x in enumerate(node.inputs):
-            rule = overlap_of(node, X86_64, position) if x in main.inputs else None
+        for (position, x), (output, y) in product(enumerate(node.inputs), enumerate(node.outputs)):
+            rule = overlap_of(node, X86_64, position, output) if x in main.inputs else None
             if x is not None and rule is not None and apart:
-                yield Pair(cases, x.index, rule, apart)
+                yield Pair(cases, x.index, y.index, rule, apart)
 
 
 def outputs(model: bytes, cases: Sequence[Case]) -> Outputs:
@@ -78,7 +82,7 @@ def overlapped(pair: Pair, distance: int) -> Outputs:
     """What it computes with the output at 0 and the input at `distance`; all else is put where there is room."""
     main = pair.cases[0].graph.subgraphs[0]
     places = [-1] * len(main.tensors)
-    places[main.outputs[0].index], places[pair.tensor] = 0, distance
+    places[pair.output], places[pair.tensor] = 0, distance
     return outputs(with_plan(pair.cases[0].model, places), pair.cases)
 
 

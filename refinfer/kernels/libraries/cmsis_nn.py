@@ -383,8 +383,8 @@ CMSIS_NN: dict[BuiltinOperator, Kernel] = {
     BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: instead_of(
         lstm.UNIDIRECTIONAL_SEQUENCE_LSTM, init(OP_DATA_LSTM, "unidirectional_sequence_lstm.cc"), prepare_lstm
     ),
-    BuiltinOperator.MAXIMUM: instead_of(binary.MAXIMUM),
-    BuiltinOperator.MINIMUM: instead_of(binary.MINIMUM),
+    BuiltinOperator.MAXIMUM: instead_of(binary.MAXIMUM, overlap=cmsis_nn_overlap.of_extremes),
+    BuiltinOperator.MINIMUM: instead_of(binary.MINIMUM, overlap=cmsis_nn_overlap.of_extremes),
     BuiltinOperator.PADV2: instead_of(pad.PADV2, overlap=cmsis_nn_overlap.of_pad),
     BuiltinOperator.TRANSPOSE_CONV: instead_of(
         transpose_conv.TRANSPOSE_CONV,

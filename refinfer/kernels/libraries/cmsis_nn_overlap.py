@@ -167,6 +167,19 @@ def of_elementwise(node: Node, position: int, build: Build) -> Overlap | None:
     return of_binary(node, position, build) if input_at(node, 0).type in {INT8, *BY_THE_REFERENCE} else None
 
 
+def of_extremes(node: Node, position: int, build: Build) -> Overlap | None:
+    """One value or sixteen of both are read, and then written [arm_maximum_s8, arm_minimum_s8]; none is stretched.
+
+    But for a single value, which is read once. Of five dimensions it is told four.
+    """
+    x, y = input_at(node, position), output_at(node, 0)
+    if x.type != INT8:
+        return of_binary(node, position, build) if x.type in BY_THE_REFERENCE else None
+    others = (each for each in node.inputs if each is not None and each.shape != y.shape)
+    known = y.type == INT8 and len(y.shape) <= 4 and all(each.elements == 1 and len(each.shape) <= 4 for each in others)
+    return of_binary(node, position, build) if known else None
+
+
 def of_softmax(node: Node, position: int, build: Build) -> Overlap | None:
     """A row is read twice before it is written [arm_softmax_s8, arm_softmax_s8_s16]."""
     return of_unary(node, position, build) if input_at(node, 0).type in {INT8, *BY_THE_REFERENCE} else None

@@ -22,7 +22,6 @@ from refinfer.kernels.compiled.jit import (
     njit,
     uint8s,
 )
-from refinfer.kernels.compiled.memory import copy
 from refinfer.kernels.compiled.requantize import VECTOR, limited, plain_scaled, scale_fixed, scaled_and_clamped
 from refinfer.kernels.compiled.vectors import I8, I16, I32, all_lanes, counted, generated, load, splat, store, word
 
@@ -241,11 +240,29 @@ def weave(
         for r in range(rows):
             given = source + size * (first + g * group_from + r * row_from)
             target = output + size * (g * group_to + r * row_to)
-            if size > 1:
-                for c in range(columns):
-                    copy(given + size * c * column_from, size, target + size * c * column_to)
-            else:
-                for _ in range(columns):
-                    int8s(target, 1)[0] = int8s(given, 1)[0]
-                    given += column_from
-                    target += column_to
+            weave_line(given, size * column_from, target, size * column_to, columns, size)
+
+
+@njit
+def weave_line(source: int, step: int, output: int, step_to: int, count: int, size: int) -> None:
+    """So many items of 1, 2, 4 or 8 bytes; the steps are in bytes."""
+    if size == 1:
+        for _ in range(count):
+            int8s(output, 1)[0] = int8s(source, 1)[0]
+            source += step
+            output += step_to
+    elif size == 2:
+        for _ in range(count):
+            int16s(output, 1)[0] = int16s(source, 1)[0]
+            source += step
+            output += step_to
+    elif size == 4:
+        for _ in range(count):
+            int32s(output, 1)[0] = int32s(source, 1)[0]
+            source += step
+            output += step_to
+    else:
+        for _ in range(count):
+            int64s(output, 1)[0] = int64s(source, 1)[0]
+            source += step
+            output += step_to

@@ -82,8 +82,9 @@ def lined_up(draft: Draft, x: Tensor, axis: Tensor) -> Line:
     require_compiled(bool(axes))
     kept = [each for each in range(len(shape)) if each not in axes]
     number = prod(shape[each] for each in axes)
-    if axes == list(range(axes[0], axes[-1] + 1)):
-        outer, inner = prod(shape[: axes[0]]), prod(shape[axes[-1] + 1 :])
+    long = [each for each in axes if shape[each] > 1] or axes
+    if prod(shape[long[0] : long[-1] + 1]) == number:  # nothing else is in between
+        outer, inner = prod(shape[: long[0]]), prod(shape[long[-1] + 1 :])
         return Line(draft.read(x), outer, number, inner, not kept)
     size = dtype_of(x.type).itemsize
     lined = draft.scratch(size * prod(shape))

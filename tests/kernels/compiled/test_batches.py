@@ -14,14 +14,19 @@ pytest.importorskip("numba", reason="compiled kernels need numba")
 import refinfer
 from refinfer.interpreter import Interpreter
 from refinfer.kernels.compiled import batches
+from refinfer.kernels.compiled.jit import INTERPRETED
 from refinfer.kernels.registry import DIALECTS
 from refinfer.machine import Machine
 from refinfer.schema.enums import BuiltinOperator, TensorType
 from refinfer.schema.errors import UnsupportedNode
 from refinfer.testing import Case, cases, cases_of, examples_of, networks
 
+# In plain Python a call of a sample model takes seconds: there, how parts are cut and come together is tried on few.
+SIZES, RUNS, INPUTS = ((5,), 1, 3) if INTERPRETED else ((2, 5, 16), 3, 12)
 MODELS = Path(__file__).resolve().parents[3] / "models"
-NAMES = ("digits_conv_int8", "digits_dense_int8", "digits_mobile_int8", "digits_residual_float")
+NAMES = ("digits_conv_int8", "digits_dense_int8", "digits_mobile_int8", "digits_residual_float")[
+    : 2 if INTERPRETED else 4
+]
 FLOAT32, INT8 = TensorType.FLOAT32, TensorType.INT8
 OPERATORS = (
     BuiltinOperator.ADD,
@@ -104,7 +109,7 @@ def answers(path: str, size: int, engine: str, threads: int) -> list[NDArray[Any
     interpreter.resize_tensor_input(given["index"], (size, *given["shape"][1:]))
     interpreter.allocate_tensors()
     found = []
-    for seed in range(3):
+    for seed in range(RUNS):
         x = np.random.default_rng(seed).integers(-128, 128, (size, *given["shape"][1:])).astype(given["dtype"])
         interpreter.set_tensor(given["index"], x)
         interpreter.invoke()
@@ -114,7 +119,7 @@ def answers(path: str, size: int, engine: str, threads: int) -> list[NDArray[Any
 
 
 @pytest.mark.parametrize("most", [1, 2, 8])
-@pytest.mark.parametrize("size", [2, 5, 16])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", NAMES)
 def test_parts_on_several_threads_come_to_the_same_bits(
     name: str, size: int, most: int, eager_threads: None, monkeypatch: pytest.MonkeyPatch
@@ -126,7 +131,8 @@ def test_parts_on_several_threads_come_to_the_same_bits(
 
 
 def test_a_batch_of_a_sample_model_is_shared_by_threads(eager_threads: None) -> None:
-    interpreter = Interpreter(str(MODELS / "digits_mobile_int8.tflite"), engine="compiled", num_threads=2)
+    name = "digits_conv_int8" if INTERPRETED else "digits_mobile_int8"
+    interpreter = Interpreter(str(MODELS / f"{name}.tflite"), engine="compiled", num_threads=2)
     interpreter.resize_tensor_input(0, (16, *interpreter.get_input_details()[0]["shape"][1:]))
     interpreter.allocate_tensors()
     bound = interpreter._tensors[0].bound
@@ -143,7 +149,7 @@ def test_a_batch_of_a_sample_model_is_shared_by_threads(eager_threads: None) -> 
 def test_many_inputs_have_the_answers_of_each(name: str, engine: str, dialect: str, eager_threads: None) -> None:
     path = str(MODELS / f"{name}.tflite")
     tensor = refinfer.read_model(path).subgraphs[0].inputs[0]
-    inputs = list(np.random.default_rng(0).integers(-128, 128, (12, *tensor.shape)).astype(np.int8))
+    inputs = list(np.random.default_rng(0).integers(-128, 128, (INPUTS, *tensor.shape)).astype(np.int8))
     found = refinfer.run_many(path, inputs, dialect=dialect, num_threads=2, engine=engine)
     machine = Machine(refinfer.read_model(path), DIALECTS[dialect])
     for x, (answer,) in zip(inputs, found, strict=True):

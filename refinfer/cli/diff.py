@@ -85,6 +85,7 @@ DIFF = Command(
         option("second", metavar="MODEL2", nargs="?", help="another model: its newer version, its int8 form"),
         option(
             "--inputs",
+            "--real",
             metavar="PATH",
             help="real inputs: an .npz, .npy, .txt, .csv, a picture, a .wav, or a folder of them; random if left out",
         ),

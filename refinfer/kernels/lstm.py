@@ -202,8 +202,21 @@ def invoke(node: Node) -> None:
         f"Input type {x.type.name} not supported.",
         x,
     )
-    if x.type != TensorType.FLOAT32:
+    if x.type == TensorType.FLOAT32:
+        require_float_weights(node)
+    else:
         require(weights.type == TensorType.INT8, f"Filter type {weights.type.name} not supported.", weights)
+
+
+def require_float_weights(node: Node) -> None:
+    """What TFLM does not ask: with float activations it takes the bytes of any weights for floats.
+
+    Four times as many bytes as weights of int8 have: what comes out depends on what follows them in memory.
+    """
+    for position in (*INPUT_WEIGHTS, *RECURRENT_WEIGHTS):
+        weights = input_at(node, position)
+        floats = weights.type == TensorType.FLOAT32
+        require(floats, f"TFLM takes weights of {weights.type.name} for floats, and reads beyond their end", weights)
 
 
 def fold(node: Node, host: Host) -> Evaluate:
@@ -212,6 +225,7 @@ def fold(node: Node, host: Host) -> Evaluate:
     x, cell = input_at(node, INPUT), cell_of(node.inputs)
     activation = options.fused_activation_function
     if x.type == TensorType.FLOAT32:
+        require_float_weights(node)
         step = partial(lstm_plain.float_step, options.cell_clip, activation)
     else:
         step = partial(lstm_plain.step, lstm_plain.params_of(x, cell, options.cell_clip, activation))

@@ -9,7 +9,18 @@ import pytest
 from refinfer.schema.enums import BuiltinOperator
 from refinfer.schema.graph import Node, Tensor
 from refinfer.schema.options import UnidirectionalSequenceLSTMOptions
-from tests.kernels.nodes import FLOAT32, INT8, INT16, INT32, node, persistent, refused, scratch, tensor
+from tests.kernels.nodes import (
+    FLOAT32,
+    INT8,
+    INT16,
+    INT32,
+    node,
+    persistent,
+    refused,
+    refused_by_invoke,
+    scratch,
+    tensor,
+)
 
 BATCHES, STEPS, INPUTS, STATES = 2, 3, 4, 5
 OUTPUT_STATE, CELL_STATE = 18, 19
@@ -79,3 +90,9 @@ def test_the_state_of_the_cell_is_int16_or_float32() -> None:
 
 def test_weights_fit_the_sizes_of_input_and_state() -> None:
     assert refused(with_input(lstm(), 1, tensor(INT8, STATES, 9, scale=0.5))) == "shape (5, 9); (5, 4) was expected"
+
+
+def test_weights_of_int8_are_no_floats() -> None:
+    assert refused_by_invoke(lstm()) is None
+    floats = with_input(lstm(), 0, tensor(FLOAT32, BATCHES, STEPS, INPUTS))
+    assert refused_by_invoke(floats) == "TFLM takes weights of INT8 for floats, and reads beyond their end"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 BYTES = (TensorType.INT8, TensorType.UINT8)
 MAX_STRETCHES = 2**18
+INDEX = np.int32  # of an element of a tensor
 LONG_STRETCH = 16  # bytes, which are copied at once
 
 
@@ -137,30 +139,35 @@ def plan_moves(draft: Draft, node: Node) -> None:
     require_compiled(bool(moved) and all(x.type == moved[0].type for x in moved))
     require_compiled(all(y.type == moved[0].type for y in node.outputs))
     sizes = [prod(draft.shape(x)) for x in moved]
-    ends = np.cumsum(sizes)
+    ends = list(accumulate(sizes))
+    require_compiled(2 * ends[-1] <= np.iinfo(INDEX).max)
     indices = {
-        x.index: np.arange(end - size, end).reshape(draft.shape(x))
+        x.index: np.arange(end - size, end, dtype=INDEX).reshape(draft.shape(x))
         for x, size, end in zip(moved, sizes, ends, strict=True)
     }
-    places = draft.evaluate(*arguments(node, fixed, indices))
-    shifted = draft.evaluate(*arguments(node, fixed, {key: each + ends[-1] for key, each in indices.items()}))
+
+    def results(values: dict[int, Array]) -> tuple[Array, ...]:
+        return draft.evaluate(*arguments(node, fixed, values))
+
     dtype = dtype_of(moved[0].type)
-    zeros = {x.index: np.zeros(draft.shape(x), dtype) for x in moved}
-    padding = draft.evaluate(*arguments(node, fixed, zeros))
+    places = results(indices)
+    shifted = results({key: each + INDEX(ends[-1]) for key, each in indices.items()})
+    padding = results({x.index: np.zeros(draft.shape(x), dtype) for x in moved})
     probe = np.random.default_rng(0).integers(0, 100, ends[-1]).astype(dtype)
-    tried = draft.evaluate(*arguments(node, fixed, {key: probe[each] for key, each in indices.items()}))
+    tried = results({key: probe[each] for key, each in indices.items()})
     for y, place, other, pad, found in zip(node.outputs, places, shifted, padding, tried, strict=True):
-        require_compiled(place.dtype == np.int64 and pad.dtype == dtype)
-        where = np.where(other - place == ends[-1], place, -1).reshape(-1)
+        require_compiled(place.dtype == INDEX and pad.dtype == dtype)
+        where = np.where(other - place == ends[-1], place, INDEX(-1)).reshape(-1)
         expected = np.where(where < 0, pad.reshape(-1), probe[where])  # it may do more than move: rescale
         require_compiled(np.array_equal(found.reshape(-1), expected))
         output = draft.write(y)
-        sources: list[tuple[Address, Array]] = [(draft.keep(pad), np.where(where < 0, np.arange(where.size), -1))]
+        if (where < 0).any():
+            beside = np.where(where < 0, np.arange(where.size, dtype=INDEX), INDEX(-1))
+            add_move(draft, draft.keep(pad), beside, output, dtype.itemsize)
         for x, size, end in zip(moved, sizes, ends, strict=True):
             inside = (where >= end - size) & (where < end)
-            sources.append((draft.read(x), np.where(inside, where - (end - size), -1)))
-        for address, positions in sources:
-            add_move(draft, address, positions, output, dtype.itemsize)
+            positions = np.where(inside, where - INDEX(end - size), INDEX(-1))
+            add_move(draft, draft.read(x), positions, output, dtype.itemsize)
 
 
 def arguments(node: Node, fixed: Sequence[Array | None], moved: dict[int, Array]) -> list[Array | None]:

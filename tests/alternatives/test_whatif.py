@@ -28,7 +28,7 @@ def found(answer: WhatIf, change: str) -> Alternative:
     return alternative
 
 
-@pytest.mark.parametrize("name", ["mobile_float", "conv_int8", "lstm_dynamic"])
+@pytest.mark.parametrize("name", ["mobile_float", "conv_int8", "lstm_int8"])
 def test_as_it_is_a_network_takes_what_the_report_says(name: str) -> None:
     today = refinfer.whatif(path_of(name)).today
     assert today.flash == (path_of(name).stat().st_size, True)

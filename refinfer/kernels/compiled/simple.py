@@ -130,44 +130,49 @@ def plan_view(draft: Draft, node: Node) -> None:
 
 
 def plan_moves(draft: Draft, node: Node) -> None:
-    """Give the numpy arithmetic indices to move, of each input those after the last one's, and see where they are.
-
-    What does not depend on the indices is a constant that the operator puts there: padding.
-    """
+    """Move elements to where the numpy arithmetic has them: it is given their indices, and shows where they went."""
     moved = [x for x in node.inputs if x is not None and x.data is None]
-    fixed = [None if x is None else constant(x) for x in node.inputs]
     require_compiled(bool(moved) and all(x.type == moved[0].type for x in moved))
     require_compiled(all(y.type == moved[0].type for y in node.outputs))
     sizes = [prod(draft.shape(x)) for x in moved]
     ends = list(accumulate(sizes))
-    require_compiled(2 * ends[-1] <= np.iinfo(INDEX).max)
-    indices = {
-        x.index: np.arange(end - size, end, dtype=INDEX).reshape(draft.shape(x))
-        for x, size, end in zip(moved, sizes, ends, strict=True)
-    }
-
-    def results(values: dict[int, Array]) -> tuple[Array, ...]:
-        return draft.evaluate(*arguments(node, fixed, values))
-
-    dtype = dtype_of(moved[0].type)
-    places = results(indices)
-    shifted = results({key: each + INDEX(ends[-1]) for key, each in indices.items()})
-    padding = results({x.index: np.zeros(draft.shape(x), dtype) for x in moved})
-    probe = np.random.default_rng(0).integers(0, 100, ends[-1]).astype(dtype)
-    tried = results({key: probe[each] for key, each in indices.items()})
-    for y, place, other, pad, found in zip(node.outputs, places, shifted, padding, tried, strict=True):
-        require_compiled(place.dtype == INDEX and pad.dtype == dtype)
-        where = np.where(other - place == ends[-1], place, INDEX(-1)).reshape(-1)
-        expected = np.where(where < 0, pad.reshape(-1), probe[where])  # it may do more than move: rescale
-        require_compiled(np.array_equal(found.reshape(-1), expected))
+    itemsize = dtype_of(moved[0].type).itemsize
+    for y, (origins, padding) in zip(node.outputs, origins_of(draft, node, moved, sizes), strict=True):
         output = draft.write(y)
-        if (where < 0).any():
-            beside = np.where(where < 0, np.arange(where.size, dtype=INDEX), INDEX(-1))
-            add_move(draft, draft.keep(pad), beside, output, dtype.itemsize)
+        if (origins < 0).any():
+            beside = np.where(origins < 0, np.arange(origins.size, dtype=INDEX), INDEX(-1))
+            add_move(draft, draft.keep(padding), beside, output, itemsize)
         for x, size, end in zip(moved, sizes, ends, strict=True):
-            inside = (where >= end - size) & (where < end)
-            positions = np.where(inside, where - INDEX(end - size), INDEX(-1))
-            add_move(draft, draft.read(x), positions, output, dtype.itemsize)
+            inside = (origins >= end - size) & (origins < end)
+            add_move(draft, draft.read(x), np.where(inside, origins - INDEX(end - size), INDEX(-1)), output, itemsize)
+
+
+def origins_of(draft: Draft, node: Node, moved: Sequence[Tensor], sizes: Sequence[int]) -> list[tuple[Array, Array]]:
+    """For each output, the index of each element, and the output of zeros. Inputs are counted one after the other.
+
+    What does not depend on the indices, -1, is a constant that the operator puts there: padding.
+    """
+    fixed = [None if x is None else constant(x) for x in node.inputs]
+    ends, dtype = list(accumulate(sizes)), dtype_of(moved[0].type)
+    require_compiled(2 * ends[-1] <= np.iinfo(INDEX).max)
+
+    def results(values: Array) -> tuple[Array, ...]:
+        given = zip(moved, sizes, ends, strict=True)
+        parts = {x.index: values[end - size : end].reshape(draft.shape(x)) for x, size, end in given}
+        return draft.evaluate(*arguments(node, fixed, parts))
+
+    indices = np.arange(ends[-1], dtype=INDEX)
+    places, shifted = results(indices), results(indices + INDEX(ends[-1]))
+    padding = results(np.zeros(ends[-1], dtype))
+    probe = np.random.default_rng(0).integers(0, 100, ends[-1], np.uint8).astype(dtype)
+    found = []
+    for place, other, pad, tried in zip(places, shifted, padding, results(probe), strict=True):
+        require_compiled(place.dtype == INDEX and pad.dtype == dtype)
+        origins = np.where(other - place == ends[-1], place, INDEX(-1)).reshape(-1)
+        expected = np.where(origins < 0, pad.reshape(-1), probe[origins])  # it may do more than move: rescale
+        require_compiled(np.array_equal(tried.reshape(-1), expected))
+        found.append((origins, pad))
+    return found
 
 
 def arguments(node: Node, fixed: Sequence[Array | None], moved: dict[int, Array]) -> list[Array | None]:
@@ -180,20 +185,18 @@ def arguments(node: Node, fixed: Sequence[Array | None], moved: dict[int, Array]
 
 def add_move(draft: Draft, source: Address, positions: Array, output: Address, itemsize: int) -> None:
     """Move what each output has from `positions` of the source (-1: nothing), neighbours together."""
-    chosen = np.flatnonzero(positions >= 0)
-    if chosen.size == 0:
-        return
-    woven = weave_of(positions) if chosen.size == positions.size else None
+    woven = weave_of(positions) if (positions >= 0).all() else None
     if woven is not None and itemsize * woven.shortest < LONG_STRETCH:
         draft.add(Weave(source, woven.first, itemsize, *woven.loops, output))
         return
-    taken = positions[chosen]
-    breaks = np.flatnonzero((np.diff(taken) != 1) | (np.diff(chosen) != 1)) + 1
-    require_compiled(len(breaks) < MAX_STRETCHES)
-    firsts = np.concatenate(([0], breaks))
-    lengths = np.diff(np.concatenate((firsts, [chosen.size])))
-    stretches = itemsize * np.stack((taken[firsts], chosen[firsts], lengths), axis=1).astype(np.int64)
-    draft.add(Move(source, draft.keep(stretches), len(stretches), output))
+    apart = positions - np.arange(positions.size, dtype=positions.dtype)  # the same for those that stay neighbours
+    apart[positions < 0] = -positions.size
+    firsts = np.concatenate(([0], np.flatnonzero(apart[1:] != apart[:-1]) + 1))
+    stretches = np.stack((positions[firsts], firsts, np.diff(firsts, append=positions.size)), axis=1).astype(np.int64)
+    stretches = stretches[stretches[:, 0] >= 0]
+    require_compiled(len(stretches) <= MAX_STRETCHES)
+    if len(stretches) > 0:
+        draft.add(Move(source, draft.keep(itemsize * stretches), len(stretches), output))
 
 
 class Woven(NamedTuple):

@@ -120,6 +120,14 @@ def look_up(source: int, count: int, table: int, size: int, output: int) -> None
 
 
 @njit
+def look_up_pairs(first: int, second: int, count: int, table: int, output: int) -> None:
+    """y = table[a, b] for bytes"""
+    a, b, y, of_pairs = uint8s(first, count), uint8s(second, count), uint8s(output, count), uint8s(table, 65536)
+    for i in range(count):
+        y[i] = of_pairs[256 * np.int64(a[i]) + np.int64(b[i])]
+
+
+@njit
 def look_up_by_channel(source: int, pixels: int, channels: int, tables: int, output: int) -> None:
     """y[p, c] = table[c, x[p, c]] for bytes"""
     table = uint8s(tables, 256 * channels)

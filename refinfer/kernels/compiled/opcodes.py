@@ -13,6 +13,7 @@ from refinfer.kernels.compiled.records import (
     IndexAlong,
     LookUp,
     LookUpByChannel,
+    LookUpPairs,
     LookUpWords,
     Lstm,
     LstmFloats,
@@ -73,7 +74,8 @@ from refinfer.kernels.compiled.records import (
     LOOK_UP_BY_CHANNEL,
     RNN,
     SVDF_FLOATS,
-) = range(33)
+    LOOK_UP_PAIRS,
+) = range(34)
 
 OPCODES: dict[type[Record], int] = {
     Widen: WIDEN,
@@ -109,4 +111,5 @@ OPCODES: dict[type[Record], int] = {
     LookUpByChannel: LOOK_UP_BY_CHANNEL,
     Rnn: RNN,
     SvdfFloats: SVDF_FLOATS,
+    LookUpPairs: LOOK_UP_PAIRS,
 }

@@ -182,6 +182,16 @@ class LookUp(NamedTuple):
     output: Address
 
 
+class LookUpPairs(NamedTuple):
+    """What a table of 65536 has for each two bytes, the first of which counts 256 times as much."""
+
+    first: Address
+    second: Address
+    number: int
+    table: int
+    output: Address
+
+
 class SvdfFloats(NamedTuple):
     """SVDF of floats, from the products with the input on."""
 
@@ -650,6 +660,7 @@ Record = (
     | ExtremeAlong
     | IndexAlong
     | LookUpByChannel
+    | LookUpPairs
     | ExtremeBytes
 )
 

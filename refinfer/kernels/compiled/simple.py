@@ -31,6 +31,7 @@ from refinfer.kernels.compiled.records import (
     Combine,
     Dequantize,
     LookUp,
+    LookUpPairs,
     LookUpWords,
     Mean,
     Move,
@@ -92,6 +93,17 @@ def plan_table_of_words(draft: Draft, node: Node) -> None:
     (table,) = draft.evaluate(every_word.reshape((2**16,) + (1,) * (len(draft.shape(x)) - 1)))
     require_compiled(table.size == 2**16 and table.dtype.itemsize in (1, 2, 4))
     draft.add(LookUpWords(draft.read(x), draft.keep(table), count, draft.write(y), table.dtype.itemsize))
+
+
+def plan_pairs(draft: Draft, node: Node) -> None:
+    """Two bytes in, one out: the table that the numpy arithmetic makes of all pairs."""
+    x, other, y = three_tensors(node)
+    require_compiled(x.type in BYTES and x.type == other.type == y.type)
+    shape = draft.shape(y)
+    every_byte = np.arange(256, dtype=np.uint8).view(dtype_of(x.type))
+    (table,) = draft.evaluate(every_byte[:, None], every_byte)
+    first, second = stretched(draft, x, shape), stretched(draft, other, shape)
+    draft.add(LookUpPairs(first, second, prod(shape), draft.keep(table), draft.write(y)))
 
 
 def plan_quantize(draft: Draft, node: Node) -> None:

@@ -37,6 +37,7 @@ from refinfer.kernels import (
     svdf,
     transpose_conv,
     unary,
+    xnnpack,
 )
 from refinfer.kernels.compiled import hybrid_plans
 from refinfer.kernels.compiled.draft import Planner
@@ -101,6 +102,7 @@ from refinfer.kernels.compiled.simple import (
     plan_handle,
     plan_mean,
     plan_moves,
+    plan_pairs,
     plan_product,
     plan_quantize,
     plan_read_variable,
@@ -116,6 +118,7 @@ from refinfer.kernels.compiled.transposed import (
     plan_transpose_conv_as_declared,
 )
 from refinfer.kernels.compute import Compute
+from refinfer.schema.enums import BuiltinOperator
 
 OF_ONE_BYTE = (elu.COMPUTE_GELU,)
 LIMITS = (
@@ -238,6 +241,17 @@ OTHERS: dict[Compute, Planner] = {
     squared_difference.COMPUTE_SQUARED_DIFFERENCE: PLAN_SQUARED_DIFFERENCE,
     squared_difference.COMPUTE_SQUARED_DIFFERENCE_OF_ANY_SCALE: PLAN_SQUARED_DIFFERENCE,
 }
+BY_XNNPACK: dict[BuiltinOperator, Planner] = {
+    **dict.fromkeys((BuiltinOperator.ADD, BuiltinOperator.SUB, BuiltinOperator.MUL), plan_pairs),
+    BuiltinOperator.DEQUANTIZE: plan_table,
+    BuiltinOperator.ELU: plan_table,
+    BuiltinOperator.LEAKY_RELU: plan_table,
+    BuiltinOperator.LOGISTIC: plan_table,
+    BuiltinOperator.QUANTIZE: plan_table,
+    BuiltinOperator.TANH: plan_table,
+}
+"""Operators that the delegate computes in its own way, byte by byte."""
+
 PLANNERS: dict[Callable[..., Any], Planner] = {
     compute.fold: planner
     for table in (
@@ -247,6 +261,7 @@ PLANNERS: dict[Callable[..., Any], Planner] = {
         dict.fromkeys(VIEWS, plan_view),
         dict.fromkeys(MOVES, plan_moves),
         OTHERS,
+        {xnnpack.DELEGATED[operator].compute: planner for operator, planner in BY_XNNPACK.items()},
     )
     for compute, planner in table.items()
 }

@@ -17,6 +17,7 @@ from refinfer.kernels.compiled.elementwise import (
     dequantize,
     look_up,
     look_up_by_channel,
+    look_up_pairs,
     look_up_words,
     move,
     quantize,
@@ -37,6 +38,7 @@ from refinfer.kernels.compiled.opcodes import (
     INDEX_ALONG,
     LOOK_UP,
     LOOK_UP_BY_CHANNEL,
+    LOOK_UP_PAIRS,
     LOOK_UP_WORDS,
     LSTM,
     LSTM_FLOATS,
@@ -177,3 +179,5 @@ def run(table: NDArray[Any], first: int, end: int, sums: int) -> None:
             index_along(r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8])
         elif r[0] == LOOK_UP_BY_CHANNEL:
             look_up_by_channel(r[1], r[2], r[3], r[4], r[5])
+        elif r[0] == LOOK_UP_PAIRS:
+            look_up_pairs(r[1], r[2], r[3], r[4], r[5])

@@ -423,7 +423,7 @@ def test_tflm_takes_the_plan_and_computes_what_it_did(
     measured = tflm.minimum(data, int_mode=model.int_mode).nbytes
     assert smallest_arena(arena, measured)[0] == measured <= refinfer.simulate(model.path, WHEEL).arena.minimum
     assert all(made.after[name].minimum <= before.minimum for name, before in made.before.items())
-    runs = runs_of(graph, model.int_mode, count=3)
+    runs = runs_of(graph, model.int_mode, count=20 if corpus.ALL else 3)
     before, after = (referee("tflm").run(each, *runs) for each in (model.data, data))
     assert after.finished
     assert [y.tobytes() for run in after.outputs for y in run] == [y.tobytes() for run in before.outputs for y in run]

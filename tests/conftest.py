@@ -1,12 +1,15 @@
-"""How Hypothesis runs here; pick another profile with ``make test ARGS=--hypothesis-profile=fast``."""
+"""What tests share, and how Hypothesis runs; ``make test ARGS=--hypothesis-profile=fast`` takes another profile."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import corpus
+from tests.referees.tflm import Tflm
 
 ON_A_BUILD_SERVER = "CI" in os.environ
 
@@ -24,3 +27,10 @@ settings.load_profile("refinfer")
 def pytest_report_header() -> str:
     """Say which of the real models this run looks at."""
     return corpus.describe()
+
+
+@pytest.fixture(scope="module")
+def tflm() -> Iterator[Tflm]:
+    """The official TFLM, in a process of its own."""
+    with Tflm() as referee:
+        yield referee

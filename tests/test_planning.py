@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -56,12 +56,6 @@ RELU, ADD, CONCATENATION, MINIMUM = (
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 CONV, MOBILE = str(MODELS / "digits_conv_int8.tflite"), str(MODELS / "digits_mobile_int8.tflite")
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 def planned(made: Plan) -> Graph:

@@ -225,7 +225,6 @@ def fold(node: Node, host: Host) -> Evaluate:
     x, cell = input_at(node, INPUT), cell_of(node.inputs)
     activation = options.fused_activation_function
     if x.type == TensorType.FLOAT32:
-        require_float_weights(node)
         step = partial(lstm_plain.float_step, options.cell_clip, activation)
     else:
         step = partial(lstm_plain.step, lstm_plain.params_of(x, cell, options.cell_clip, activation))

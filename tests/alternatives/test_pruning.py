@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +21,6 @@ MODELS = Path(__file__).parents[2] / "models"
 NETWORKS = ["digits_mobile_float", "digits_residual_int8", "digits_lstm_float", "digits_conv_int8"]
 
 needs_tflm = pytest.mark.skipif(not INSTALLED, reason="there is no tflite-micro wheel for this platform")
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 def graph_of(name: str) -> Graph:

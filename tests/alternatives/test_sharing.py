@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -34,12 +33,6 @@ AWARE = replace(CORTEX_M4, defines=CORTEX_M4.defines | {USE_TFLM_COMPRESSION})
 WHEEL = find_target("x86-64-wheel")
 
 needs_tflm = pytest.mark.skipif(not INSTALLED, reason="there is no tflite-micro wheel for this platform")
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 def graph_of(name: str) -> Graph:

@@ -27,12 +27,6 @@ MOST_OFF = (
 needs_tflm = pytest.mark.skipif(not INSTALLED, reason="there is no tflite-micro wheel for this platform")
 
 
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
-
-
 def graph_of(network: str, kind: str) -> Graph:
     return read_model(MODELS / f"digits_{network}_{kind}.tflite")
 

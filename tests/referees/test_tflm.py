@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -19,12 +17,6 @@ FLOAT, INT8 = schema.TensorType.FLOAT32, schema.TensorType.INT8
 MINIMUM = schema.BuiltinOperator.MINIMUM  # runs
 ATAN2 = schema.BuiltinOperator.ATAN2  # not registered
 FULLY_CONNECTED, BATCH_MATMUL = schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.BATCH_MATMUL
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 def model_of(operator: int, second: int = FLOAT, indices: tuple[int, int] = (0, 1)) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import copysign
 from pathlib import Path
 
@@ -23,12 +22,6 @@ from tests.schema import making
 OUR_OWN = sorted(Path(__file__).parents[2].glob("models/*.tflite"))
 
 needs_tflm = pytest.mark.skipif(not INSTALLED, reason="there is no tflite-micro wheel for this platform")
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 @pytest.mark.parametrize("model", corpus.models())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,6 @@ NAMED_OTHERWISE = METADATA.replace("C", "K", 1)
 INT8, INT4, FLOAT = schema.TensorType.INT8, schema.TensorType.INT4, schema.TensorType.FLOAT32
 
 needs_the_wheel = pytest.mark.skipif(not INSTALLED, reason="there is no tflite-micro wheel for this platform")
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 def pair_of(model: bytes) -> Pair:

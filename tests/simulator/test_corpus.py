@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,12 +25,6 @@ def recorded_builds() -> list[Any]:
         for target in targets
         if model.wheel is not None and build in model.builds
     ] or [pytest.param(None, None, None, marks=corpus.NO_CORPUS.marks)]
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 @needs_tflm

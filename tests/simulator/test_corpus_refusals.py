@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,6 @@ def refused_models() -> list[Any]:
     return [pytest.param(each, id=each.file) for each in corpus.sample() if each.sha256 in RECORDED] or [
         corpus.NO_CORPUS
     ]
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 @pytest.mark.parametrize("model", refused_models())

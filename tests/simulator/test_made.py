@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -253,12 +251,6 @@ REFUSED: dict[str, bytes] = {
         [tensor(TensorType.UINT8, 2)],
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def tflm() -> Iterator[Tflm]:
-    with Tflm() as referee:
-        yield referee
 
 
 @pytest.mark.parametrize("what", LOADS)
